@@ -1,0 +1,205 @@
+//! What a call costs: measured where it was, estimated from price and tokens where it was not.
+#![allow(clippy::indexing_slicing, reason = "one entry a model of the pool, checked at construction")]
+
+use serde::{Deserialize, Serialize};
+
+use crate::artifact::{Persist, SlotReader, SlotWriter};
+use crate::error::{Error, ErrorKind, Result};
+use crate::types::dataset::TrainingSet;
+use crate::types::model::{Model, ModelIndex, ModelPool};
+use crate::types::outcome::Outcome;
+use crate::types::prompt::Prompt;
+
+/// How a cost is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CostKind {
+    /// Measured for every call counted.
+    Measured,
+    /// Estimated from price and tokens for at least one call counted.
+    Estimated,
+    /// Unknown for at least one call counted.
+    None,
+}
+
+/// What the call behind `outcome` cost in US dollars, and how that is known.
+///
+/// Measured cost where there is one; otherwise input price x prompt tokens + output price x output tokens, with a rough count
+/// of the prompt's tokens and `nominal_output_tokens` where tokens were not measured; `None` without a price.
+pub fn call_cost(
+    outcome: &Outcome,
+    prompt: &Prompt,
+    model: &Model,
+    nominal_output_tokens: u32,
+) -> Option<(f64, CostKind)> {
+    if let Some(cost) = outcome.cost_usd {
+        return Some((cost, CostKind::Measured));
+    }
+    let input = outcome.input_tokens.unwrap_or_else(|| prompt.approximate_tokens());
+    let output = outcome.output_tokens.unwrap_or(nominal_output_tokens);
+    model.price(f64::from(input), f64::from(output)).map(|cost| (cost, CostKind::Estimated))
+}
+
+/// Expects the cost of a call before it is made, from prices and what was measured in training.
+///
+/// For a model with prices: price x tokens, with the prompt's tokens, the model's mean output tokens in training (or the
+/// nominal ones), scaled so that the mean over training agrees with measured costs where there are any. For a model without
+/// prices but with measured costs: their mean. Otherwise unknown. Cost: O(outcomes) to fit, O(1) a pair to expect.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CostModel {
+    /// US dollars for a prompt token, a model.
+    per_prompt_token: Vec<f64>,
+    /// US dollars a call whatever the prompt, a model; `None` where the cost is unknown.
+    per_call: Vec<Option<f64>>,
+}
+
+impl CostModel {
+    /// Fits to the outcomes of `set`.
+    pub fn fit(set: &TrainingSet, nominal_output_tokens: u32) -> Self {
+        let pool = set.models();
+        let mut sums = vec![Sums::default(); pool.len()];
+        for (row, outcome) in set.outcomes().iter() {
+            let sum = &mut sums[outcome.model];
+            let input = f64::from(outcome.input_tokens.unwrap_or_else(|| set.prompt(row).approximate_tokens()));
+            if let Some(output) = outcome.output_tokens {
+                sum.output_tokens += f64::from(output);
+                sum.with_output += 1;
+            }
+            if let Some(cost) = outcome.cost_usd {
+                sum.cost += cost;
+                sum.cost_input += input;
+                sum.with_cost += 1;
+            }
+        }
+        let mut per_prompt_token = Vec::with_capacity(pool.len());
+        let mut per_call = Vec::with_capacity(pool.len());
+        for (model, sum) in pool.models().iter().zip(&sums) {
+            let output = if sum.with_output > 0 {
+                sum.output_tokens / sum.with_output as f64
+            } else {
+                f64::from(nominal_output_tokens)
+            };
+            let mean_cost = (sum.with_cost > 0).then(|| sum.cost / sum.with_cost as f64);
+            match (model.price(1.0, 0.0), model.price(0.0, output)) {
+                (Some(input_price), Some(output_cost)) => {
+                    let expected = sum.cost_input / sum.with_cost.max(1) as f64 * input_price + output_cost;
+                    let scale = match mean_cost {
+                        Some(mean) if expected > 0.0 => mean / expected,
+                        _ => 1.0,
+                    };
+                    per_prompt_token.push(input_price * scale);
+                    per_call.push(Some(output_cost * scale));
+                }
+                _ => {
+                    per_prompt_token.push(0.0);
+                    per_call.push(mean_cost);
+                }
+            }
+        }
+        Self { per_prompt_token, per_call }
+    }
+
+    /// The expected cost in US dollars of sending a prompt of so many tokens to `model`; `None` where unknown.
+    pub fn expected(&self, model: ModelIndex, prompt_tokens: u32) -> Option<f64> {
+        let per_call = (*self.per_call.get(model)?)?;
+        Some(per_call + self.per_prompt_token[model] * f64::from(prompt_tokens))
+    }
+
+    /// Which models have a known cost.
+    pub fn known(&self) -> Vec<bool> {
+        self.per_call.iter().map(Option::is_some).collect()
+    }
+
+    /// Writes the expected cost of every model into `out`; for a model of unknown cost the highest of the known ones, so that
+    /// an unknown price never looks like a bargain (0 if no cost is known at all).
+    pub fn expected_row(&self, prompt_tokens: u32, out: &mut [f32]) {
+        let mut highest = 0.0f32;
+        for (model, cost) in out.iter_mut().enumerate() {
+            if let Some(expected) = self.expected(model, prompt_tokens) {
+                *cost = expected as f32;
+                highest = highest.max(*cost);
+            }
+        }
+        for (model, cost) in out.iter_mut().enumerate() {
+            if self.per_call[model].is_none() {
+                *cost = highest;
+            }
+        }
+    }
+
+    /// # Errors
+    /// [`ErrorKind::Artifact`] if this is not a cost model of `pool`.
+    pub(crate) fn check(&self, pool: &ModelPool) -> Result<()> {
+        let finite = self.per_prompt_token.iter().chain(self.per_call.iter().flatten()).all(|cost| cost.is_finite());
+        if self.per_call.len() != pool.len() || self.per_prompt_token.len() != pool.len() || !finite {
+            return Err(Error::new(ErrorKind::Artifact, "the cost model does not belong to this pool of models"));
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+struct Sums {
+    output_tokens: f64,
+    with_output: usize,
+    cost: f64,
+    cost_input: f64,
+    with_cost: usize,
+}
+
+impl Persist for CostModel {
+    const FORMAT: &'static str = "cost-model";
+    const VERSION: u32 = 1;
+
+    fn save(&self, writer: &mut SlotWriter) -> Result<()> {
+        writer.put_json("cost", self)
+    }
+
+    fn load(reader: &SlotReader<'_>) -> Result<Self> {
+        reader.get_json("cost")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::types::dataset::Dataset;
+    use crate::types::matrix::Matrix;
+    use crate::types::outcome::Outcomes;
+
+    #[test]
+    fn measured_costs_set_the_level_and_unknown_prices_are_never_bargains() {
+        let pool = ModelPool::new(vec![
+            Model::new("listed").with_price(1.0, 2.0),
+            Model::new("discounted").with_price(1.0, 2.0),
+            Model::new("unknown"),
+        ])
+        .unwrap();
+        let prompt = Prompt::new("p", "x".repeat(400)); // 100 tokens
+        let discounted = Outcome { cost_usd: Some(0.5e-4), output_tokens: Some(0), ..Outcome::new(1, 1.0) };
+        let outcomes = Outcomes::from_rows(3, vec![vec![discounted]]).unwrap();
+        let dataset = Arc::new(Dataset::new("d", vec![prompt], pool, outcomes).unwrap());
+        let set = TrainingSet::new(dataset, Arc::new(Matrix::zeros(1, 1))).unwrap();
+        let costs = CostModel::fit(&set, 100);
+        assert!((costs.expected(0, 100).unwrap() - 3e-4).abs() < 1e-12);
+        assert!((costs.expected(1, 100).unwrap() - 0.5e-4).abs() < 1e-12);
+        assert_eq!(costs.expected(2, 100), None);
+        let mut row = [0.0; 3];
+        costs.expected_row(100, &mut row);
+        assert_eq!(row[2], row[0]);
+    }
+
+    #[test]
+    fn a_call_is_measured_then_estimated_then_unknown() {
+        let prompt = Prompt::new("p", "12345678"); // 2 tokens
+        let priced = Model::new("a").with_price(1.0, 10.0);
+        let measured = Outcome { cost_usd: Some(0.25), ..Outcome::new(0, 1.0) };
+        assert_eq!(call_cost(&measured, &prompt, &priced, 100), Some((0.25, CostKind::Measured)));
+        let (cost, kind) = call_cost(&Outcome::new(0, 1.0), &prompt, &priced, 100).unwrap();
+        assert!((cost - 1002e-6).abs() < 1e-12);
+        assert_eq!(kind, CostKind::Estimated);
+        assert_eq!(call_cost(&Outcome::new(0, 1.0), &prompt, &Model::new("b"), 100), None);
+    }
+}

@@ -1,0 +1,103 @@
+//! Predictions on training prompts by components that have not seen them.
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use crate::context::FitContext;
+use crate::error::Result;
+use crate::pipeline::fit::UnfittedRouter;
+use crate::pipeline::inference::estimate_parts;
+use crate::traits::{AggregatorEvidence, DynAggregator, PartInfo, PromptsView};
+use crate::types::dataset::TrainingSet;
+use crate::types::estimates::{Estimates, EstimatesView};
+use crate::types::folds::Folds;
+
+/// The folds of `set`, or none if it is too small to be split (fewer than two groups of near duplicates, or a part without
+/// an outcome). With fewer groups than `count`, as many folds as groups.
+pub(crate) fn folds(set: &TrainingSet, count: usize, cx: &FitContext) -> Option<Folds> {
+    let groups: Vec<u32> = (0..set.len()).map(|row| set.group(row)).collect();
+    let distinct = groups.iter().collect::<std::collections::BTreeSet<_>>().len();
+    let folds = Folds::new(&groups, count.min(distinct), cx.seed()).ok()?;
+    let has_outcome = |rows: &[usize]| rows.iter().any(|&row| !set.outcomes().row(row).is_empty());
+    (0..folds.count()).all(|fold| has_outcome(&folds.split(fold).0)).then_some(folds)
+}
+
+/// The estimates of every part for every row of `set`, each row by stages fitted on the other folds. Costs a full fit a fold;
+/// folds run in parallel.
+pub(crate) fn cross_fit(
+    router: &UnfittedRouter,
+    set: &TrainingSet,
+    folds: &Folds,
+    cx: &FitContext,
+) -> Result<Vec<Estimates>> {
+    let bar = cx.begin("cross-fitting", Some(folds.count() as u64));
+    let held_out: Vec<(Vec<usize>, Vec<Estimates>)> = (0..folds.count())
+        .into_par_iter()
+        .map(|fold| {
+            let (train_rows, rows) = folds.split(fold);
+            let fold_cx = cx.child(&format!("fold/{fold}")).silent();
+            let anew = router.embed_anew(set, &train_rows, &fold_cx)?;
+            let (train, embeddings) = match anew {
+                Some(all) => {
+                    (set.subset_with_embeddings(&train_rows, Arc::new(all.gather(&train_rows)))?, all.gather(&rows))
+                }
+                None => (set.subset(&train_rows)?, gather(set, &rows)),
+            };
+            let stages = router.fit_stages(&train, &fold_cx)?;
+            let dataset_rows: Vec<usize> = rows.iter().filter_map(|&row| set.rows().get(row).copied()).collect();
+            let prompts = PromptsView::rows(set.dataset().prompts(), &dataset_rows);
+            let estimates = estimate_parts(stages.classifier.as_deref(), &stages.parts, prompts, embeddings.view())?;
+            bar.advance(1);
+            Ok((rows, estimates))
+        })
+        .collect::<Result<_>>()?;
+    let mut all: Vec<Estimates> = Vec::new();
+    for (rows, parts) in &held_out {
+        all.resize_with(parts.len(), || {
+            let mut estimates = Estimates::new();
+            estimates.reset(set.len(), set.models().len());
+            estimates
+        });
+        for (estimates, part) in all.iter_mut().zip(parts) {
+            estimates.scatter(rows, part.view());
+        }
+    }
+    Ok(all)
+}
+
+fn gather(set: &TrainingSet, rows: &[usize]) -> crate::types::matrix::Matrix {
+    let mut matrix = crate::types::matrix::Matrix::zeros(rows.len(), set.embeddings().cols());
+    for (at, &row) in rows.iter().enumerate() {
+        matrix.row_mut(at).copy_from_slice(set.embeddings().row(row));
+    }
+    matrix
+}
+
+/// One estimate of the cross-fitted parts for every row, each fold by an aggregator that was fitted on the other folds.
+pub(crate) fn aggregate(
+    aggregator: &dyn DynAggregator,
+    set: &TrainingSet,
+    parts: &[PartInfo],
+    cross_fitted: &[Estimates],
+    folds: &Folds,
+    cx: &FitContext,
+) -> Result<Estimates> {
+    let mut all = Estimates::new();
+    all.reset(set.len(), set.models().len());
+    for fold in 0..folds.count() {
+        let (train, rows) = folds.split(fold);
+        let gather = |rows: &[usize]| -> Vec<Estimates> {
+            cross_fitted.iter().map(|estimates| estimates.gather(rows)).collect()
+        };
+        let (fit_on, apply_to) = (gather(&train), gather(&rows));
+        let subset = set.subset(&train)?;
+        let evidence = AggregatorEvidence { set: &subset, parts, cross_fitted: Some(&fit_on) };
+        let fitted = aggregator.fit(&evidence, &cx.child(&format!("fold/{fold}")).silent())?;
+        let views: Vec<EstimatesView<'_>> = apply_to.iter().map(Estimates::view).collect();
+        let mut out = Estimates::new();
+        fitted.aggregate(&views, &mut out)?;
+        all.scatter(&rows, out.view());
+    }
+    Ok(all)
+}

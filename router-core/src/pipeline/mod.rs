@@ -1,0 +1,21 @@
+//! The pipeline: components composed, fitted, and asked.
+//!
+//! ```text
+//! RouterBuilder / RouterConfig -> UnfittedRouter::fit -> Router
+//! ```
+//!
+//! A router that is not fitted cannot route, by type. Cross-fitting (folds) happens here, once, so that no part scores rows
+//! that it was fitted on.
+
+mod builder;
+mod crossfit;
+mod explain;
+mod fit;
+mod inference;
+mod router;
+
+pub use builder::RouterBuilder;
+pub use explain::{Explanation, ModelExplanation, TaskExplanation};
+pub use fit::UnfittedRouter;
+pub use inference::{BATCH, Prediction, RouteBuffers};
+pub use router::Router;

@@ -1,0 +1,225 @@
+//! A task's scores of the models and its candidates.
+#![allow(clippy::indexing_slicing, reason = "one entry a task and a model, allocated here")]
+
+use crate::config::TasksConfig;
+use crate::error::{Error, Result};
+use crate::types::dataset::TrainingSet;
+use crate::types::model::ModelIndex;
+use crate::types::outcome::Outcomes;
+use crate::types::task::TaskMap;
+
+/// How well a model does on a task's training prompts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ModelScore {
+    /// The shrunk mean quality: as if `shrinkage` more outcomes had the model's mean over all prompts.
+    pub score: f64,
+    /// The plain weighted mean quality; equal to `score` without an outcome.
+    pub mean: f64,
+    /// 95% Wilson interval of the mean.
+    pub interval: (f64, f64),
+    /// Outcomes behind it.
+    pub outcomes: usize,
+}
+
+/// A task's scores and candidates.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskProfile {
+    /// Training prompts of the task.
+    pub size: usize,
+    /// The score of every model.
+    pub models: Vec<ModelScore>,
+    /// The models that are worth a head of their own in this task, by falling score.
+    pub candidates: Vec<ModelIndex>,
+}
+
+/// Discovered tasks with their profiles.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tasks {
+    map: TaskMap,
+    profiles: Vec<TaskProfile>,
+    global: Vec<f64>,
+}
+
+impl Tasks {
+    /// Profiles the tasks of `map` on the outcomes of `set`. O(outcomes + tasks * m log m).
+    ///
+    /// Candidates after FineRouter (arXiv 2603.19415): they grow by falling task score until the share of the task's prompts
+    /// whose best model is among them exceeds `config.coverage`. A prompt whose observed models all tie says nothing about
+    /// which is best and is left out of the share; a tie of the best counts as covered by any of them.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Shape`] if `map` has another number of prompts than `set`.
+    pub fn profile(set: &TrainingSet, map: TaskMap, config: &TasksConfig) -> Result<Self> {
+        if map.assignments().len() != set.len() {
+            return Err(Error::shape("prompts of a task map", set.len(), map.assignments().len()));
+        }
+        let outcomes = set.outcomes();
+        let global = global_means(outcomes);
+        let profiles = map.members().into_iter().map(|members| profile(outcomes, &members, &global, config)).collect();
+        Ok(Self { map, profiles, global })
+    }
+
+    /// No tasks: only the means over all prompts.
+    pub fn none(set: &TrainingSet) -> Self {
+        Self { map: TaskMap::none(set.len()), profiles: Vec::new(), global: global_means(set.outcomes()) }
+    }
+
+    /// Which prompt has which task.
+    pub fn map(&self) -> &TaskMap {
+        &self.map
+    }
+
+    /// Number of tasks.
+    pub fn count(&self) -> usize {
+        self.profiles.len()
+    }
+
+    /// The profile of every task.
+    pub fn profiles(&self) -> &[TaskProfile] {
+        &self.profiles
+    }
+
+    /// The mean quality of every model over all prompts; that of the mean model for one never seen.
+    pub fn global(&self) -> &[f64] {
+        &self.global
+    }
+}
+
+fn global_means(outcomes: &Outcomes) -> Vec<f64> {
+    let means = outcomes.mean_quality();
+    let seen: Vec<f64> = means.iter().flatten().map(|&(mean, _)| mean).collect();
+    let fallback = if seen.is_empty() { 0.0 } else { seen.iter().sum::<f64>() / seen.len() as f64 };
+    means.into_iter().map(|mean| mean.map_or(fallback, |(mean, _)| mean)).collect()
+}
+
+fn profile(outcomes: &Outcomes, members: &[usize], global: &[f64], config: &TasksConfig) -> TaskProfile {
+    let mut sums = vec![(0.0f64, 0.0f64, 0usize); global.len()];
+    for &row in members {
+        for outcome in outcomes.row(row) {
+            let sum = &mut sums[outcome.model];
+            sum.0 += f64::from(outcome.quality) * f64::from(outcome.weight);
+            sum.1 += f64::from(outcome.weight);
+            sum.2 += 1;
+        }
+    }
+    let models: Vec<ModelScore> = sums
+        .iter()
+        .zip(global)
+        .map(|(&(total, weight, count), &prior)| {
+            let strength = config.shrinkage.max(f64::EPSILON);
+            let score = (total + strength * prior) / (weight + strength);
+            let mean = if weight > 0.0 { total / weight } else { score };
+            ModelScore { score, mean, interval: wilson(mean, count), outcomes: count }
+        })
+        .collect();
+    let candidates = candidates(outcomes, members, &models, config.coverage);
+    TaskProfile { size: members.len(), models, candidates }
+}
+
+fn candidates(outcomes: &Outcomes, members: &[usize], models: &[ModelScore], coverage: f64) -> Vec<ModelIndex> {
+    let mut order: Vec<ModelIndex> = (0..models.len()).collect();
+    order.sort_by(|&a, &b| models[b].score.total_cmp(&models[a].score).then(a.cmp(&b)));
+    // For every telling prompt, the earliest place in that order at which one of its best models stands.
+    let mut place = vec![0usize; models.len()];
+    for (at, &model) in order.iter().enumerate() {
+        place[model] = at;
+    }
+    let mut covered_at = vec![0usize; models.len()];
+    let mut telling = 0usize;
+    for &row in members {
+        let row = outcomes.row(row);
+        let best = row.iter().map(|outcome| outcome.quality).fold(f32::NEG_INFINITY, f32::max);
+        if row.iter().all(|outcome| outcome.quality >= best) {
+            continue;
+        }
+        telling += 1;
+        if let Some(at) = row.iter().filter(|outcome| outcome.quality >= best).map(|outcome| place[outcome.model]).min()
+        {
+            covered_at[at] += 1;
+        }
+    }
+    let mut covered = 0;
+    for (at, &count) in covered_at.iter().enumerate() {
+        covered += count;
+        if covered as f64 > coverage * telling as f64 || covered == telling {
+            order.truncate(at + 1);
+            break;
+        }
+    }
+    order
+}
+
+/// The 95% Wilson score interval of a mean in [0, 1] over `count` outcomes; [0, 1] without one. For graded outcomes it is
+/// conservative, since their variance is at most that of 0/1 outcomes.
+fn wilson(mean: f64, count: usize) -> (f64, f64) {
+    if count == 0 {
+        return (0.0, 1.0);
+    }
+    let (n, z) = (count as f64, 1.959_963_984_540_054_f64);
+    let center = mean + z * z / (2.0 * n);
+    let half = z * (mean * (1.0 - mean) / n + z * z / (4.0 * n * n)).max(0.0).sqrt();
+    let scale = 1.0 + z * z / n;
+    (((center - half) / scale).clamp(0.0, 1.0), ((center + half) / scale).clamp(0.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::types::dataset::Dataset;
+    use crate::types::matrix::Matrix;
+    use crate::types::model::{Model, ModelPool};
+    use crate::types::outcome::Outcome;
+    use crate::types::prompt::Prompt;
+
+    fn set(qualities: &[[f32; 3]]) -> TrainingSet {
+        let pool = ModelPool::new(vec![Model::new("a"), Model::new("b"), Model::new("c")]).unwrap();
+        let prompts = (0..qualities.len()).map(|i| Prompt::new(i.to_string(), "x")).collect();
+        let rows = qualities.iter().map(|row| row.iter().enumerate().map(|(m, &q)| Outcome::new(m, q)).collect());
+        let outcomes = Outcomes::from_rows(3, rows.collect()).unwrap();
+        let dataset = Arc::new(Dataset::new("d", prompts, pool, outcomes).unwrap());
+        TrainingSet::new(dataset, Arc::new(Matrix::zeros(qualities.len(), 1))).unwrap()
+    }
+
+    #[test]
+    fn wilson_agrees_with_the_published_value() {
+        // Wilson's interval for 8 of 10, as in Brown, Cai and DasGupta (2001): 0.490 to 0.943.
+        let (low, high) = wilson(0.8, 10);
+        assert!((low - 0.490).abs() < 5e-4 && (high - 0.943).abs() < 5e-4, "{low} {high}");
+    }
+
+    #[test]
+    fn candidates_grow_until_they_cover() {
+        // a is best on three prompts, b on two more, c on one more; the last prompt ties and does not count.
+        let set = set(&[
+            [1.0, 0.0, 0.0],
+            [1.0, 0.0, 0.0],
+            [1.0, 0.0, 0.0],
+            [0.0, 1.0, 0.0],
+            [0.0, 1.0, 0.0],
+            [0.0, 0.0, 1.0],
+            [0.0, 0.0, 0.0],
+        ]);
+        let map = || TaskMap::from_labels(&[Some(0); 7]);
+        let candidates = |coverage| {
+            let config = TasksConfig { coverage, ..TasksConfig::default() };
+            Tasks::profile(&set, map(), &config).unwrap().profiles()[0].candidates.clone()
+        };
+        assert_eq!(candidates(0.4), [0]);
+        assert_eq!(candidates(0.5), [0, 1]); // exactly half is not more than half
+        assert_eq!(candidates(0.8), [0, 1]);
+        assert_eq!(candidates(0.9), [0, 1, 2]);
+        assert_eq!(candidates(1.0), [0, 1, 2]);
+    }
+
+    #[test]
+    fn scores_are_shrunk_toward_the_mean_over_all_prompts() {
+        let set = set(&[[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]);
+        let config = TasksConfig { shrinkage: 1.0, ..TasksConfig::default() };
+        let tasks = Tasks::profile(&set, TaskMap::from_labels(&[Some(0), None]), &config).unwrap();
+        assert_eq!(tasks.global(), [0.5, 0.0, 0.0]);
+        assert_eq!(tasks.profiles()[0].models[0].score, 0.75);
+        assert_eq!(tasks.profiles()[0].models[0].mean, 1.0);
+    }
+}

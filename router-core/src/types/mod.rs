@@ -1,0 +1,12 @@
+//! The vocabulary: prompts, models, outcomes, embeddings, tasks, estimates, constraints, decisions.
+
+pub mod constraints;
+pub mod dataset;
+pub mod decision;
+pub mod estimates;
+pub mod folds;
+pub mod matrix;
+pub mod model;
+pub mod outcome;
+pub mod prompt;
+pub mod task;

@@ -1,0 +1,207 @@
+//! Outcomes: what happened when a prompt was sent to a model. Sparse; an unseen pair is absent, never NaN.
+#![allow(clippy::indexing_slicing, reason = "offsets are built here, ascending and within entries")]
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::types::model::ModelIndex;
+
+/// What happened when one prompt was sent to one model.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Outcome {
+    /// The model that answered.
+    pub model: ModelIndex,
+    /// How good the answer was, in [0, 1].
+    pub quality: f32,
+    /// How much this outcome counts in training; 1 unless said otherwise. For outcomes from logs: 1 / propensity.
+    pub weight: f32,
+    /// What the call cost in US dollars, where measured.
+    pub cost_usd: Option<f64>,
+    /// Input tokens as the model's tokenizer counted them, where measured.
+    pub input_tokens: Option<u32>,
+    /// Output tokens, where measured.
+    pub output_tokens: Option<u32>,
+}
+
+impl Outcome {
+    /// An outcome of `quality` and nothing else known.
+    pub fn new(model: ModelIndex, quality: f32) -> Self {
+        Self { model, quality, weight: 1.0, cost_usd: None, input_tokens: None, output_tokens: None }
+    }
+}
+
+/// The outcomes of n prompts and m models, row by row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcomes {
+    models: usize,
+    offsets: Vec<usize>,
+    entries: Vec<Outcome>,
+}
+
+impl Outcomes {
+    /// Outcomes of `models` models: row i holds those of prompt i, in any order; they are sorted by model.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Data`] for a quality outside [0, 1], a weight or cost that is negative, or a model twice in a row;
+    /// [`ErrorKind::NonFinite`] for a NaN; [`ErrorKind::UnknownModel`] for a model beyond the pool.
+    pub fn from_rows(models: usize, rows: Vec<Vec<Outcome>>) -> Result<Self> {
+        let mut offsets = Vec::with_capacity(rows.len() + 1);
+        offsets.push(0);
+        let mut entries: Vec<Outcome> = Vec::with_capacity(rows.iter().map(Vec::len).sum());
+        for (row, mut outcomes) in rows.into_iter().enumerate() {
+            outcomes.sort_by_key(|outcome| outcome.model);
+            for pair in outcomes.windows(2) {
+                if pair[0].model == pair[1].model {
+                    return Err(Error::new(
+                        ErrorKind::Data,
+                        format!("prompt {row} has two outcomes of model {}", pair[0].model),
+                    )
+                    .help("average repeated calls first, or give one a prompt of its own"));
+                }
+            }
+            for outcome in &outcomes {
+                Self::check(row, models, outcome)?;
+            }
+            entries.append(&mut outcomes);
+            offsets.push(entries.len());
+        }
+        Ok(Self { models, offsets, entries })
+    }
+
+    fn check(row: usize, models: usize, outcome: &Outcome) -> Result<()> {
+        let place = || format!("prompt {row}, model {}", outcome.model);
+        if outcome.model >= models {
+            return Err(Error::new(ErrorKind::UnknownModel, format!("{}: the pool has {models} models", place())));
+        }
+        if !outcome.quality.is_finite() || !outcome.weight.is_finite() {
+            return Err(Error::new(ErrorKind::NonFinite, format!("{}: quality or weight is not finite", place()))
+                .help("leave an unknown outcome out"));
+        }
+        if !(0.0..=1.0).contains(&outcome.quality) {
+            return Err(Error::new(
+                ErrorKind::Data,
+                format!("{}: quality {} is outside [0, 1]", place(), outcome.quality),
+            )
+            .at_field("quality"));
+        }
+        if outcome.weight < 0.0 {
+            return Err(Error::new(ErrorKind::Data, format!("{}: weight {} is negative", place(), outcome.weight))
+                .at_field("weight"));
+        }
+        if outcome.cost_usd.is_some_and(|cost| !cost.is_finite() || cost < 0.0) {
+            return Err(Error::new(ErrorKind::Data, format!("{}: the cost is not a cost", place()))
+                .at_field("cost_usd")
+                .help("a finite number of US dollars, zero or more"));
+        }
+        Ok(())
+    }
+
+    /// Number of prompts.
+    pub fn prompts(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// Number of models.
+    pub fn models(&self) -> usize {
+        self.models
+    }
+
+    /// Number of outcomes.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no outcome at all.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The outcomes of prompt `row`, by ascending model.
+    ///
+    /// # Panics
+    /// If there is no such prompt.
+    pub fn row(&self, row: usize) -> &[Outcome] {
+        &self.entries[self.offsets[row]..self.offsets[row + 1]]
+    }
+
+    /// The outcome of prompt `row` with `model`, if it was seen. O(log m).
+    ///
+    /// # Panics
+    /// If there is no such prompt.
+    pub fn get(&self, row: usize, model: ModelIndex) -> Option<&Outcome> {
+        let row = self.row(row);
+        row.binary_search_by_key(&model, |outcome| outcome.model).ok().map(|at| &row[at])
+    }
+
+    /// All outcomes with their prompt's row.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &Outcome)> {
+        (0..self.prompts()).flat_map(move |row| self.row(row).iter().map(move |outcome| (row, outcome)))
+    }
+
+    /// The outcomes of the named rows, in their order.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn gather(&self, rows: &[usize]) -> Self {
+        let mut offsets = Vec::with_capacity(rows.len() + 1);
+        offsets.push(0);
+        let mut entries = Vec::new();
+        for &row in rows {
+            entries.extend_from_slice(self.row(row));
+            offsets.push(entries.len());
+        }
+        Self { models: self.models, offsets, entries }
+    }
+
+    /// The weighted mean quality of every model, and how many outcomes stand behind it; `None` for a model never seen.
+    pub fn mean_quality(&self) -> Vec<Option<(f64, usize)>> {
+        let mut sums = vec![(0.0f64, 0.0f64, 0usize); self.models];
+        for outcome in &self.entries {
+            let sum = &mut sums[outcome.model];
+            sum.0 += f64::from(outcome.quality) * f64::from(outcome.weight);
+            sum.1 += f64::from(outcome.weight);
+            sum.2 += 1;
+        }
+        sums.into_iter().map(|(total, weight, count)| (weight > 0.0).then(|| (total / weight, count))).collect()
+    }
+
+    /// The model of the best weighted mean quality, ties to the lowest index; 0 where nothing was seen.
+    pub fn best_single(&self) -> ModelIndex {
+        let mut best = (0, f64::NEG_INFINITY);
+        for (model, mean) in self.mean_quality().into_iter().enumerate() {
+            if let Some((mean, _)) = mean
+                && mean > best.1
+            {
+                best = (model, mean);
+            }
+        }
+        best.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_sorted_and_found() {
+        let rows = vec![vec![Outcome::new(2, 1.0), Outcome::new(0, 0.0)], vec![], vec![Outcome::new(1, 0.5)]];
+        let outcomes = Outcomes::from_rows(3, rows).unwrap();
+        assert_eq!(outcomes.prompts(), 3);
+        assert_eq!(outcomes.get(0, 2).unwrap().quality, 1.0);
+        assert!(outcomes.get(0, 1).is_none());
+        assert!(outcomes.row(1).is_empty());
+        assert_eq!(outcomes.best_single(), 2);
+        assert_eq!(outcomes.gather(&[2, 0]).get(0, 1).unwrap().quality, 0.5);
+    }
+
+    #[test]
+    fn bad_outcomes_are_refused() {
+        let kind = |outcome| Outcomes::from_rows(2, vec![vec![outcome]]).unwrap_err().kind();
+        assert_eq!(kind(Outcome::new(2, 0.5)), ErrorKind::UnknownModel);
+        assert_eq!(kind(Outcome::new(0, f32::NAN)), ErrorKind::NonFinite);
+        assert_eq!(kind(Outcome::new(0, 1.5)), ErrorKind::Data);
+        assert_eq!(kind(Outcome { weight: -1.0, ..Outcome::new(0, 0.5) }), ErrorKind::Data);
+        assert_eq!(kind(Outcome { cost_usd: Some(-1.0), ..Outcome::new(0, 0.5) }), ErrorKind::Data);
+        let twice = vec![vec![Outcome::new(0, 0.5), Outcome::new(0, 0.5)]];
+        assert_eq!(Outcomes::from_rows(2, twice).unwrap_err().kind(), ErrorKind::Data);
+    }
+}

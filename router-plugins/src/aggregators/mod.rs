@@ -1,0 +1,3 @@
+//! Aggregators: several estimates to one.
+
+pub mod weighted;

@@ -1,0 +1,3 @@
+//! Classifiers: embeddings to tasks, or none.
+
+pub mod softmax;

@@ -1,0 +1,3 @@
+//! Discoverers: training prompts to latent tasks.
+
+pub mod graph;

@@ -1,0 +1,3 @@
+//! Embedders: texts to vectors.
+
+pub mod hashing;

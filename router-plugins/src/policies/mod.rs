@@ -1,0 +1,3 @@
+//! Policies: estimates to decisions.
+
+pub mod utility;
