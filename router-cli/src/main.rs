@@ -1,1 +1,2 @@
+//! The command line of the prompt router.
 fn main() {}
