@@ -1,1 +1,8 @@
-//! Stub.
+//! Data sets for the prompt router: directories read, written and checked, near duplicates found, splits, and synthetic worlds
+//! with a planted truth.
+//!
+//! - [`directory`]: the format of a data set on disk.
+//! - [`near_duplicates`]: prompts that are nearly the same text and must stay on one side of a split.
+
+pub mod directory;
+pub mod near_duplicates;
