@@ -87,7 +87,7 @@ impl Table {
                 Align::Right => CellAlignment::Right,
             });
         }
-        table.trim_fmt()
+        table.trim_fmt().replace(FIRM_SPACE, " ")
     }
 
     /// Characters of the widest cell of column `at`, its header included.
@@ -101,14 +101,17 @@ impl Table {
     }
 }
 
+/// Stands for a space at which no line breaks.
+const FIRM_SPACE: char = '\u{a0}';
+
+/// The same words, kept on one line in a table.
+pub(crate) fn together(text: &str) -> String {
+    text.replace(' ', &FIRM_SPACE.to_string())
+}
+
 /// A score or share with four decimals.
 pub(crate) fn score(value: f64) -> String {
     format!("{value:.4}")
-}
-
-/// A signed difference with four decimals.
-pub(crate) fn difference(value: f64) -> String {
-    format!("{value:+.4}")
 }
 
 /// A share as a percentage.

@@ -9,7 +9,7 @@ use router_core::{Dataset, Error, ErrorKind, Registry, Result, Router, RouterCon
 use router_eval::summary::{Difference, Entry, Summary};
 use router_eval::{Evaluation, NamedConfig, Options, References};
 
-use super::Session;
+use super::{Session, near_duplicate_groups, read};
 use crate::arguments::Eval;
 use crate::output::Output;
 use crate::table::{Align, Table, together, usd};
@@ -23,21 +23,21 @@ pub(super) fn run(arguments: &Eval, session: &mut Session) -> Result<()> {
     let evaluation = match mode {
         Mode::Artifact(directory) => {
             let (router, references) = load(directory, &session.registry)?;
-            let data = read_all(&arguments.data, session)?;
+            let data = read_all(&arguments.data)?;
             let options = options(arguments, None, session);
             router_eval::artifact(&router, &references, &data, &options)?.with_tasks(router.tasks().clone())
         }
         Mode::TrainTest(train) => {
             let configs = configs(&arguments.config, session)?;
-            let train = session.read(train)?.dataset;
-            let data = read_all(&arguments.data, session)?;
+            let train = read(train)?;
+            let data = read_all(&arguments.data)?;
             let options = options(arguments, configs.first(), session);
             let cx = session.context(first_seed(&configs));
             router_eval::train_test(&configs, &session.registry, &train, &data, &options, &cx)?
         }
         Mode::Folds(folds) => {
             let configs = configs(&arguments.config, session)?;
-            let data = read_all(&arguments.data, session)?;
+            let data = read_all(&arguments.data)?;
             let options = options(arguments, configs.first(), session);
             let cx = session.context(first_seed(&configs));
             router_eval::cross_validate(&configs, &session.registry, &data, folds, &options, &cx)?
@@ -112,9 +112,8 @@ pub(super) fn load(directory: &Path, registry: &Registry) -> Result<(Router, Ref
     Ok((router, References::load_from(directory, registry)?))
 }
 
-fn read_all(paths: &[PathBuf], session: &Session) -> Result<Vec<Arc<Dataset>>> {
-    let data: Vec<Arc<Dataset>> =
-        paths.iter().map(|path| Ok(session.read(path)?.dataset)).collect::<Result<_>>()?;
+fn read_all(paths: &[PathBuf]) -> Result<Vec<Arc<Dataset>>> {
+    let data: Vec<Arc<Dataset>> = paths.iter().map(|path| read(path)).collect::<Result<_>>()?;
     let mut seen = BTreeSet::new();
     match data.iter().find(|dataset| !seen.insert(dataset.name())) {
         Some(twice) => Err(Error::new(ErrorKind::Usage, format!("two data sets are called `{}`", twice.name()))
@@ -155,7 +154,7 @@ fn options(arguments: &Eval, first: Option<&NamedConfig>, session: &Session) -> 
         resamples: arguments.resamples,
         bootstrap_seed: session.seed.unwrap_or(0),
         stages: arguments.stages,
-        near_duplicates: Some(super::near_duplicates),
+        near_duplicates: Some(near_duplicate_groups),
         ..Options::default()
     }
 }

@@ -9,10 +9,12 @@ mod schema;
 mod tasks;
 mod train;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use router_core::{FitContext, Progress, Registry, Result};
+use router_core::{Dataset, FitContext, Progress, Prompt, Registry, Result, RouterConfig};
+use router_data::{directory, near_duplicates};
 
 use crate::arguments::{Arguments, Command, Global};
 use crate::output::Output;
@@ -34,6 +36,24 @@ impl Session {
     fn context(&self, seed: u64) -> FitContext {
         FitContext::new(seed).with_progress(Arc::clone(&self.progress))
     }
+
+    /// `config` under the seed of the command line, where one was given.
+    fn seeded(&self, mut config: RouterConfig) -> RouterConfig {
+        config.seed = self.seed.unwrap_or(config.seed);
+        config
+    }
+}
+
+/// The data set in directory `path`.
+fn read(path: &Path) -> Result<Arc<Dataset>> {
+    directory::read(path).map(Arc::new)
+}
+
+/// Finds near duplicates among any prompts.
+fn near_duplicate_groups(prompts: &[&Prompt]) -> Vec<u32> {
+    let texts: Vec<_> = prompts.iter().map(|prompt| prompt.text()).collect();
+    let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
+    near_duplicates::groups(&texts)
 }
 
 /// Runs the command and gives the status to exit with.

@@ -8,7 +8,7 @@ use router_core::{Dataset, FitContext, Result, Router, RouterConfig, TrainingSet
 use router_eval::References;
 use serde_json::{Value, json};
 
-use super::{Read, Session};
+use super::{Session, read};
 use crate::arguments::Train;
 use crate::table::{count, percent, plural};
 
@@ -19,7 +19,8 @@ pub(super) fn run(arguments: &Train, session: &mut Session) -> Result<()> {
         UnfittedRouter::from_config(&config, &session.registry).map_err(|error| source.locate(error))?;
     // A place that cannot be written is better known before a long fit than after it.
     drop(ArtifactWriter::create(&arguments.out)?);
-    let Read { dataset, warnings } = session.read(&arguments.data)?;
+    let dataset = read(&arguments.data)?;
+    let warnings = router_data::directory::check(&arguments.data).warnings().count();
 
     let cx = session.context(config.seed);
     let references = if arguments.no_references { None } else { Some(&session.registry) };
