@@ -37,7 +37,7 @@ pub(crate) fn to_csv(rows: &[DecisionRow]) -> Result<Vec<u8>> {
     for row in rows {
         writer.serialize(row).map_err(internal)?;
     }
-    writer
-        .into_inner()
-        .map_err(|source| Error::new(ErrorKind::Internal, "cannot write decisions as CSV").caused_by(source.into_error()))
+    writer.into_inner().map_err(|source| {
+        Error::new(ErrorKind::Internal, "cannot write decisions as CSV").caused_by(source.into_error())
+    })
 }

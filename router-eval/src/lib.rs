@@ -10,13 +10,22 @@
 //! model, the best single model, the static mixture of models that costs the same, tuned nearest neighbors on the router's
 //! own embedding, the best model of the prompt's true benchmark, and the oracle. Every number has an interval.
 
+mod arena;
+mod bootstrap;
+mod contest;
 mod decisions;
 mod evaluate;
 mod evaluation;
+mod leakage;
+mod notes;
 mod options;
+mod pick;
 mod references;
 mod report;
+mod scores;
+mod summarize;
 pub mod summary;
+mod timing;
 
 pub use decisions::DecisionRow;
 pub use evaluate::{artifact, cross_validate, train_test};

@@ -138,12 +138,14 @@ pub struct BenchmarkSummary {
 }
 
 /// Test prompts that were trained on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Leakage {
     /// Test prompts whose text, apart from case, punctuation and spacing, stands in the training data.
     pub exact: usize,
     /// Test prompts with a near duplicate in the training data, the exact ones included; `None` if nobody looked.
     pub near: Option<usize>,
+    /// Quality by [`Entry::label`] over the other test prompts; empty if there is no duplicate.
+    pub quality_without: BTreeMap<String, f64>,
 }
 
 /// How intervals were made.

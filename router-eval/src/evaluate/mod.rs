@@ -1,49 +1,64 @@
-//! Evaluations.
+//! The three ways of evaluating, and what they share.
 
-use std::sync::Arc;
+mod artifact;
+mod cross_validate;
+mod embedded;
+mod route;
+mod train_test;
 
-use router_core::{Dataset, Error, ErrorKind, FitContext, Registry, Result, Router};
+pub use artifact::artifact;
+pub use cross_validate::cross_validate;
+pub use train_test::train_test;
 
-use crate::evaluation::Evaluation;
+use std::collections::BTreeSet;
+
+use router_core::{Error, ErrorKind, Registry, Result, UnfittedRouter};
+
 use crate::options::{NamedConfig, Options};
-use crate::references::References;
 
-/// Fits every configuration on `train` and evaluates it on `test`.
-pub fn train_test(
-    configs: &[NamedConfig],
-    registry: &Registry,
-    train: &Arc<Dataset>,
-    test: &[Arc<Dataset>],
-    options: &Options,
-    cx: &FitContext,
-) -> Result<Evaluation> {
-    let _ = (configs, registry, train, test, cx);
-    options.check()?;
-    Err(Error::new(ErrorKind::Unsupported, "not yet"))
+/// Names that routers cannot have.
+const REFERENCES: [&str; 7] =
+    ["random", "cheapest", "best-single", "cost-matched-mix", "knn", "benchmark-label", "oracle"];
+
+/// # Errors
+/// [`ErrorKind::Usage`] for no configuration, or a name that stands twice or is a reference's.
+fn check_names(configs: &[NamedConfig]) -> Result<()> {
+    let mut seen: BTreeSet<&str> = REFERENCES.into_iter().collect();
+    if configs.is_empty() {
+        return Err(Error::new(ErrorKind::Usage, "there is no configuration to evaluate"));
+    }
+    for NamedConfig { name, .. } in configs {
+        if !seen.insert(name) {
+            return Err(Error::new(ErrorKind::Usage, format!("`{name}` stands twice among routers and references"))
+                .help("give every configuration a name of its own"));
+        }
+    }
+    Ok(())
 }
 
-/// Evaluates a fitted router on `test`.
-pub fn artifact(
-    router: &Router,
-    references: &References,
-    test: &[Arc<Dataset>],
-    options: &Options,
-) -> Result<Evaluation> {
-    let _ = (router, references, test);
-    options.check()?;
-    Err(Error::new(ErrorKind::Unsupported, "not yet"))
+/// The seeds to fit under.
+fn seeds(configs: &[NamedConfig], options: &Options) -> Vec<u64> {
+    match (options.seeds.as_slice(), configs) {
+        ([], [first, ..]) => vec![first.config.seed],
+        (seeds, _) => seeds.to_vec(),
+    }
 }
 
-/// Cross-validates every configuration on each of `data`.
-pub fn cross_validate(
-    configs: &[NamedConfig],
-    registry: &Registry,
-    data: &[Arc<Dataset>],
-    folds: usize,
-    options: &Options,
-    cx: &FitContext,
-) -> Result<Evaluation> {
-    let _ = (configs, registry, data, folds, cx);
-    options.check()?;
-    Err(Error::new(ErrorKind::Unsupported, "not yet"))
+/// The configurations under `seed`, ready to be fitted.
+fn unfitted(configs: &[NamedConfig], seed: u64, registry: &Registry) -> Result<Vec<UnfittedRouter>> {
+    configs
+        .iter()
+        .map(|NamedConfig { name, config }| {
+            let mut config = config.clone();
+            config.seed = seed;
+            UnfittedRouter::from_config(&config, registry).map_err(|error| {
+                if configs.len() > 1 { error.context(format!("configuration `{name}`")) } else { error }
+            })
+        })
+        .collect()
+}
+
+/// Every configuration as it was resolved, by name.
+fn resolved(configs: &[NamedConfig], routers: &[UnfittedRouter]) -> Result<Vec<(String, serde_json::Value)>> {
+    configs.iter().zip(routers).map(|(named, router)| Ok((named.name.clone(), router.config().to_json()?))).collect()
 }
