@@ -1,11 +1,12 @@
 //! `router data`: dataset directories checked, described and split.
 
-use router_core::Result;
+use router_core::{Error, ErrorKind, Result, Seed};
 use router_data::directory::{self, Findings};
+use router_data::split;
 use serde_json::json;
 
-use super::{BAD_INPUT, Session};
-use crate::arguments::{Data, DataCheck};
+use super::{BAD_INPUT, Session, read};
+use crate::arguments::{Data, DataCheck, DataSplit, DataStats};
 use crate::table::plural;
 
 /// Most findings that are shown to people; programs get all.
@@ -14,7 +15,8 @@ const SHOWN: usize = 100;
 pub(super) fn run(arguments: &Data, session: &mut Session) -> Result<u8> {
     match arguments {
         Data::Check(arguments) => check(arguments, session),
-        _ => Ok(0),
+        Data::Stats(arguments) => stats(arguments, session).map(|()| 0),
+        Data::Split(arguments) => split(arguments, session).map(|()| 0),
     }
 }
 
@@ -32,4 +34,28 @@ fn check(arguments: &DataCheck, session: &mut Session) -> Result<u8> {
     }
     output.line(format_args!("{}, {}", plural(errors, "error"), plural(warnings, "warning")))?;
     Ok(if errors > 0 { BAD_INPUT } else { 0 })
+}
+
+fn split(arguments: &DataSplit, session: &mut Session) -> Result<()> {
+    if !(arguments.test > 0.0 && arguments.test < 1.0) {
+        return Err(Error::new(ErrorKind::Usage, format!("{} is not a share of the prompts", arguments.test))
+            .at_field("--test")
+            .help("above 0 and below 1, as 0.2"));
+    }
+    let dataset = read(&arguments.directory)?;
+    let seed = Seed::root(session.seed.unwrap_or(0)).child("data split");
+    let split = split::stratified(&dataset, 1.0 - arguments.test, &seed)?;
+    let mut document = serde_json::Map::new();
+    for (name, rows) in [("train", &split.train), ("test", &split.test)] {
+        let path = arguments.out.join(name);
+        directory::write(&dataset.subset(rows), &path)?;
+        let shown = path.display().to_string();
+        session.output.line(format_args!("wrote {shown}: {}", plural(rows.len(), "prompt")))?;
+        document.insert(name.into(), json!({ "directory": shown, "prompts": rows.len() }));
+    }
+    session.output.document(&document)
+}
+
+fn stats(_: &DataStats, _: &mut Session) -> Result<()> {
+    Ok(())
 }

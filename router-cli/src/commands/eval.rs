@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use router_core::artifact::ArtifactReader;
-use router_core::{Dataset, Error, ErrorKind, Registry, Result, Router, RouterConfig, UnfittedRouter};
+use router_core::{Dataset, Error, ErrorKind, Result, Router, RouterConfig, UnfittedRouter};
 use router_eval::summary::{Difference, Entry, Summary};
 use router_eval::{Evaluation, NamedConfig, Options, References};
 
@@ -22,10 +21,11 @@ pub(super) fn run(arguments: &Eval, session: &mut Session) -> Result<()> {
     }
     let evaluation = match mode {
         Mode::Artifact(directory) => {
-            let (router, references) = load(directory, &session.registry)?;
+            let router = Router::load(directory, &session.registry)?;
+            let references = References::load_from(directory, &session.registry)?;
             let data = read_all(&arguments.data)?;
             let options = options(arguments, None, session);
-            router_eval::artifact(&router, &references, &data, &options)?.with_tasks(router.tasks().clone())
+            router_eval::artifact(&router, &references, &data, &options)?
         }
         Mode::TrainTest(train) => {
             let configs = configs(&arguments.config, session)?;
@@ -98,18 +98,6 @@ impl<'a> Mode<'a> {
             (None, true, None, Some(folds)) => Ok(Self::Folds(folds)),
         }
     }
-}
-
-/// The router in `directory` and the references stored beside it.
-pub(super) fn load(directory: &Path, registry: &Registry) -> Result<(Router, References)> {
-    let router = Router::load(directory, registry)?;
-    let reader = ArtifactReader::open(directory, registry)?;
-    if !reader.manifest().files.contains_key(&format!("{}.safetensors", References::SLOT)) {
-        return Err(Error::new(ErrorKind::Usage, "the artifact holds no references to compare with")
-            .in_file(directory)
-            .help("train again without --no-references, or evaluate with --config and --train"));
-    }
-    Ok((router, References::load_from(directory, registry)?))
 }
 
 fn read_all(paths: &[PathBuf]) -> Result<Vec<Arc<Dataset>>> {
@@ -232,13 +220,13 @@ fn difference(difference: Option<Difference>) -> String {
 }
 
 /// The command line that was given, quoted so that a shell takes it again.
-fn command_line() -> String {
+pub(super) fn command_line() -> String {
     let words: Vec<String> =
         std::env::args().skip(1).map(|word| quoted(&word)).collect();
     format!("router {}", words.join(" "))
 }
 
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |letter: char| letter.is_alphanumeric() || "-_./,:=+@%".contains(letter);
     if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }

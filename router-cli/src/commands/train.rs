@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use router_core::artifact::{ArtifactWriter, ErasedPersist};
-use router_core::{Dataset, FitContext, Result, Router, RouterConfig, TrainingSet, UnfittedRouter};
+use router_core::{Dataset, FitContext, Registry, Result, Router, RouterConfig, TrainingSet, UnfittedRouter};
 use router_eval::References;
 use serde_json::{Value, json};
 
@@ -23,8 +23,11 @@ pub(super) fn run(arguments: &Train, session: &mut Session) -> Result<()> {
     let warnings = router_data::directory::check(&arguments.data).warnings().count();
 
     let cx = session.context(config.seed);
-    let references = if arguments.no_references { None } else { Some(&session.registry) };
-    let (router, references) = fit(&unfitted, &dataset, references, &cx)?;
+    let (router, set) = fit(&unfitted, &dataset, &cx)?;
+    let references = match arguments.no_references {
+        true => None,
+        false => Some(fit_references(&router, &set, &session.registry, &cx)?),
+    };
     let router = if arguments.no_exemplars { router.without_exemplars() } else { router };
     save(&router, references.as_ref(), &arguments.out)?;
 
@@ -47,19 +50,26 @@ pub(super) fn run(arguments: &Train, session: &mut Session) -> Result<()> {
     output.line(format_args!("wrote       {}", arguments.out.display()))
 }
 
-/// Fits the router, and the references on the same embeddings where a registry for them is given.
+/// Fits the router, and gives the embedded training set, which the references are fitted to.
 pub(super) fn fit(
     unfitted: &UnfittedRouter,
     dataset: &Arc<Dataset>,
-    references: Option<&router_core::Registry>,
     cx: &FitContext,
-) -> Result<(Router, Option<References>)> {
+) -> Result<(Router, TrainingSet)> {
     let (embedder, embeddings) = pollster::block_on(unfitted.embed(dataset, cx))?;
     let set = TrainingSet::new(Arc::clone(dataset), Arc::new(embeddings.vectors))?;
     let router = unfitted.fit_embedded(&set, embedder, cx)?;
-    let nominal = unfitted.config().cost.nominal_output_tokens;
-    let references = references.map(|registry| References::fit(&set, registry, nominal, cx)).transpose()?;
-    Ok((router, references))
+    Ok((router, set))
+}
+
+/// Fits what the router is compared with.
+pub(super) fn fit_references(
+    router: &Router,
+    set: &TrainingSet,
+    registry: &Registry,
+    cx: &FitContext,
+) -> Result<References> {
+    References::fit(set, registry, router.config().cost.nominal_output_tokens, cx)
 }
 
 /// Writes the artifact, the references in a slot of their own.
