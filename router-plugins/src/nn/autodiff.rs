@@ -151,7 +151,7 @@ impl CustomOp1 for LogisticLoss {
                 sum += f64::from(weight) * f64::from(cross_entropy(logit, target));
             }
         }
-        Ok((CpuStorage::F32(vec![sum as f32 * self.scale]), Shape::from(())))
+        Ok((CpuStorage::F32(vec![(sum * f64::from(self.scale)) as f32]), Shape::from(())))
     }
 
     fn bwd(&self, logits: &Tensor, _result: &Tensor, gradient: &Tensor) -> TensorResult<Option<Tensor>> {

@@ -21,6 +21,8 @@ const NEWTON_STEPS: usize = 50;
 const CONJUGATE_STEPS: usize = 100;
 /// The solution is good when the gradient is below this share of the penalty: no coefficient is then further off than it.
 const TOLERANCE: f64 = 1e-4;
+/// Relative rounding error of the objective.
+const ROUNDING: f64 = 1e-6;
 
 /// The observations of one regression; features are rows of a matrix that several regressions share.
 #[derive(Debug)]
@@ -82,30 +84,33 @@ impl<'a> LogisticProblem<'a> {
         let (mut gradient, mut step, mut trial) = (vec![0.0f32; p], vec![0.0f32; p], vec![0.0f32; p]);
         let mut workspace = Workspace { residual: vec![0.0; p], direction: vec![0.0; p], product: vec![0.0; p] };
         let mut objective = self.objective(coefficients, penalty);
+        let (mut last_norm, mut settled) = (f64::INFINITY, false);
         for _ in 0..NEWTON_STEPS {
             self.differentiate(coefficients, penalty, &mut gradient, &mut curvature);
             let norm = f64::from(dot(&gradient, &gradient)).sqrt();
-            if norm <= TOLERANCE * f64::from(penalty) {
+            if norm <= TOLERANCE * f64::from(penalty) || (settled && norm >= last_norm) {
                 break;
             }
+            last_norm = norm;
             self.newton_step(&gradient, &curvature, penalty, &mut step, &mut workspace);
             let slope = f64::from(dot(&gradient, &step));
+            // Close to the solution the objective moves less than f32 can tell; from there the gradient's norm is the judge.
+            let noise = ROUNDING * (1.0 + objective);
             let mut length = 1.0f32;
-            let mut improved = false;
-            while length > 1e-6 {
+            loop {
                 trial.copy_from_slice(coefficients);
                 add_scaled(&mut trial, -length, &step);
                 let there = self.objective(&trial, penalty);
-                if there <= objective - 1e-4 * f64::from(length) * slope {
-                    improved = there < objective;
+                if there <= objective - 1e-4 * f64::from(length) * slope + noise {
+                    settled = objective - there <= noise;
                     objective = there;
                     coefficients.copy_from_slice(&trial);
                     break;
                 }
                 length *= 0.5;
-            }
-            if !improved {
-                break; // as good as f32 gets
+                if length < 1e-6 {
+                    return Ok(()); // as good as f32 gets
+                }
             }
         }
         Ok(())
