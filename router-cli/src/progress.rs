@@ -13,6 +13,11 @@ const DELAY: Duration = Duration::from_secs(1);
 /// How often bars that are due are looked for and drawn anew.
 const TICK: Duration = Duration::from_millis(100);
 
+/// A bar for a known number of steps.
+const COUNTED: &str = "{prefix:<24} [{bar:30}] {pos}/{len} {eta:>4} {msg}";
+/// A bar for an unknown number of steps.
+const UNCOUNTED: &str = "{prefix:<24} {spinner} {pos} {elapsed} {msg}";
+
 /// Bars where a person sees them: stderr is a terminal and `--quiet` is not given. Otherwise silence.
 pub(crate) fn progress(quiet: bool) -> Arc<dyn Progress> {
     if quiet || !std::io::stderr().is_terminal() { Arc::new(Silent) } else { Arc::new(Bars::start()) }
@@ -86,8 +91,8 @@ impl Piece {
         let mut bar = lock(&self.bar);
         let bar = bar.get_or_insert_with(|| {
             let bar = match self.total {
-                Some(total) => Bar::new(total).with_style(style("{prefix:<24} [{bar:30}] {pos}/{len} {eta:>4} {msg}")),
-                None => Bar::no_length().with_style(style("{prefix:<24} {spinner} {pos} {elapsed} {msg}")),
+                Some(total) => Bar::new(total).with_style(style(COUNTED)),
+                None => Bar::no_length().with_style(style(UNCOUNTED)),
             };
             drawn.add(bar.with_prefix(self.label.clone()).with_elapsed(self.began.elapsed()))
         });
@@ -98,7 +103,7 @@ impl Piece {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    // The templates are constants above; a wrong one would show the default bar, and a test holds them.
+    // The templates are constants, and a test holds that they are sound.
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
 }
 
@@ -137,8 +142,6 @@ impl Drop for Handle {
 
 #[cfg(test)]
 mod tests {
-    use indicatif::{InMemoryTerm, ProgressDrawTarget};
-
     use super::*;
 
     fn piece(pieces: &Pieces, age: Duration) -> Handle {
@@ -156,25 +159,29 @@ mod tests {
 
     #[test]
     fn a_bar_appears_after_a_second_and_goes_with_its_work() {
-        let screen = InMemoryTerm::new(10, 100);
         let pieces = Pieces::default();
-        pieces.drawn.set_draw_target(ProgressDrawTarget::term_like_with_hz(Box::new(screen.clone()), 1000));
+        pieces.drawn.set_draw_target(indicatif::ProgressDrawTarget::hidden());
         let young = piece(&pieces, Duration::ZERO);
-        young.advance(3);
-        pieces.draw();
-        assert_eq!(screen.contents(), "");
         let old = piece(&pieces, Duration::from_secs(2));
+        young.advance(3);
         old.advance(4);
         old.message("epoch 2");
-        std::thread::sleep(Duration::from_millis(5));
         pieces.draw();
-        let shown = screen.contents();
-        assert!(shown.contains("embedding") && shown.contains("4/10") && shown.contains("epoch 2"), "{shown}");
+        assert!(lock(&young.0.bar).is_none());
+        let shown = lock(&old.0.bar).clone().unwrap();
+        assert_eq!((shown.prefix().as_str(), shown.position(), shown.length()), ("embedding", 4, Some(10)));
+        assert_eq!(shown.message(), "epoch 2");
         drop(old);
-        std::thread::sleep(Duration::from_millis(5));
+        assert!(shown.is_finished());
         pieces.draw();
-        assert_eq!(screen.contents(), "");
-        assert_eq!(lock(&pieces.running).len(), 1);
+        assert_eq!(lock(&pieces.running).len(), 1, "what has ended is forgotten");
         drop(young);
+    }
+
+    #[test]
+    fn the_templates_are_sound() {
+        for template in [COUNTED, UNCOUNTED] {
+            assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
+        }
     }
 }

@@ -87,7 +87,11 @@ impl Table {
                 Align::Right => CellAlignment::Right,
             });
         }
-        table.trim_fmt().replace(FIRM_SPACE, " ")
+        let text = table.trim_fmt().replace(FIRM_SPACE, " ");
+        // The rule below the header is whole; those below rows have gaps between the columns.
+        let is_rule = |line: &str| line.contains('─') && line.chars().all(|letter| letter == '─' || letter == ' ');
+        let rule = text.lines().find(|line| is_rule(line)).unwrap_or_default();
+        text.lines().map(|line| if is_rule(line) { rule } else { line }).collect::<Vec<_>>().join("\n")
     }
 
     /// Characters of the widest cell of column `at`, its header included.
@@ -163,7 +167,13 @@ mod tests {
 
     #[test]
     fn numbers_align_right_and_rules_span_columns() {
-        insta::assert_snapshot!(table().render_within(Some(80)), @"");
+        insta::assert_snapshot!(table().render_within(Some(80)), @r"
+        router                      quality
+        ─────────────────────────────────────
+        a router with a long name       0.9
+        ─────────────────────────────────────
+        oracle                       0.9512
+        ");
     }
 
     #[test]

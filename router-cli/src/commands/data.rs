@@ -3,11 +3,12 @@
 use router_core::{Error, ErrorKind, Result, Seed};
 use router_data::directory::{self, Findings};
 use router_data::split;
+use router_data::stats::Stats;
 use serde_json::json;
 
 use super::{BAD_INPUT, Session, read};
 use crate::arguments::{Data, DataCheck, DataSplit, DataStats};
-use crate::table::plural;
+use crate::table::{Align, Table, count, percent, plural, score, usd};
 
 /// Most findings that are shown to people; programs get all.
 const SHOWN: usize = 100;
@@ -36,6 +37,49 @@ fn check(arguments: &DataCheck, session: &mut Session) -> Result<u8> {
     Ok(if errors > 0 { BAD_INPUT } else { 0 })
 }
 
+fn stats(arguments: &DataStats, session: &mut Session) -> Result<()> {
+    let dataset = read(&arguments.directory)?;
+    let stats = Stats::of(&dataset);
+    let output = &mut session.output;
+    output.document(&stats)?;
+    output.line(format_args!(
+        "{}: {}, {}, {}\n",
+        stats.name,
+        plural(stats.prompts, "prompt"),
+        plural(stats.models.len(), "model"),
+        plural(stats.outcomes, "outcome"),
+    ))?;
+    let mut models = Table::new([
+        ("model", Align::Left),
+        ("outcomes", Align::Right),
+        ("mean quality", Align::Right),
+        ("mean cost", Align::Right),
+    ]);
+    for model in &stats.models {
+        models.row([
+            model.model.clone(),
+            count(model.outcomes),
+            model.mean_quality.map_or_else(|| "-".to_owned(), score),
+            usd(model.mean_cost_usd),
+        ]);
+    }
+    output.line(models.render())?;
+    if !stats.benchmarks.is_empty() {
+        let mut benchmarks = Table::new([("benchmark", Align::Left), ("prompts", Align::Right)]);
+        for (benchmark, &prompts) in &stats.benchmarks {
+            benchmarks.row([benchmark.clone(), count(prompts)]);
+        }
+        output.line(format_args!("\n{}", benchmarks.render()))?;
+    }
+    output.line(format_args!(
+        "\npairs with an outcome    {}\noutcomes with a cost     {}\nbest of all models       {}\nnear-duplicate groups    {}",
+        percent(stats.coverage),
+        percent(stats.cost_known),
+        stats.oracle.map_or_else(|| "-".to_owned(), score),
+        count(stats.near_duplicate_groups),
+    ))
+}
+
 fn split(arguments: &DataSplit, session: &mut Session) -> Result<()> {
     if !(arguments.test > 0.0 && arguments.test < 1.0) {
         return Err(Error::new(ErrorKind::Usage, format!("{} is not a share of the prompts", arguments.test))
@@ -54,8 +98,4 @@ fn split(arguments: &DataSplit, session: &mut Session) -> Result<()> {
         document.insert(name.into(), json!({ "directory": shown, "prompts": rows.len() }));
     }
     session.output.document(&document)
-}
-
-fn stats(_: &DataStats, _: &mut Session) -> Result<()> {
-    Ok(())
 }
