@@ -1,0 +1,167 @@
+//! Data set directories: read, written and checked.
+//!
+//! ```text
+//! models.json       [{"model", "input_usd_per_mtok", "output_usd_per_mtok", "context_window"?, "tags"?}]
+//! prompts.jsonl     {"prompt_id", "prompt", "benchmark"?, "description"?, "tags"?}
+//! outcomes.csv.gz   prompt_id,model,quality,cost_usd,input_tokens,output_tokens[,weight|,propensity]
+//!                   or outcomes.csv, or outcomes.jsonl with the same fields
+//! ```
+//!
+//! A prompt is a string or a list of chat messages `{"role", "content"}`. A quality lies in [0, 1]; an empty cell is unknown,
+//! and a row without a quality is an outcome that was not seen. A weight says how much an outcome counts; a propensity p
+//! stands for the weight 1 / p. Files are UTF-8, with or without a byte order mark, and lines end either way.
+//!
+//! [`read`] and [`check`] go the same way through the files, so that a directory reads exactly if a check finds no error.
+//! Both read everything into memory: O(bytes).
+
+mod csv_rows;
+mod findings;
+mod models;
+mod object;
+mod outcomes;
+mod prompts;
+mod source;
+mod warnings;
+mod write;
+
+use std::path::{Path, PathBuf};
+
+use router_core::{Dataset, Error, ErrorKind, Result};
+
+pub use findings::{Finding, Findings, Severity};
+pub use write::write;
+
+use crate::near_duplicates;
+
+const MODELS: &str = "models.json";
+const PROMPTS: &str = "prompts.jsonl";
+const OUTCOMES: [&str; 3] = ["outcomes.csv.gz", "outcomes.csv", "outcomes.jsonl"];
+
+/// Reads the data set in directory `path`, with the near-duplicate groups of its prompts.
+///
+/// Its name is the directory's; `train`, `test` and the like take the name of the directory above before them.
+///
+/// # Errors
+/// The first thing wrong, with its file, line and field: [`ErrorKind::Data`], [`ErrorKind::EmptyPool`],
+/// [`ErrorKind::Unsupported`] for Parquet, [`ErrorKind::Io`].
+pub fn read(path: impl AsRef<Path>) -> Result<Dataset> {
+    let path = path.as_ref();
+    let mut findings = Findings::default();
+    let loaded = load(path, &mut findings);
+    match (loaded, findings.take_first_error()) {
+        (_, Some(error)) => Err(error.into()),
+        (Some(loaded), None) => Ok(loaded.dataset),
+        (None, None) => {
+            Err(Error::new(ErrorKind::Internal, "nothing was read and nothing was found wrong").in_file(path))
+        }
+    }
+}
+
+/// Checks the data set in directory `path`: every error that keeps it from being read, and what is worth a second look.
+pub fn check(path: impl AsRef<Path>) -> Findings {
+    let mut findings = Findings::default();
+    if let Some(loaded) = load(path.as_ref(), &mut findings) {
+        warnings::add(&loaded, &mut findings);
+    }
+    findings.sort();
+    findings
+}
+
+/// A data set, and where its parts stand.
+pub(crate) struct Loaded {
+    pub(crate) dataset: Dataset,
+    pub(crate) files: Files,
+    /// The line of every model.
+    pub(crate) model_lines: Vec<usize>,
+    /// The line of every prompt.
+    pub(crate) prompt_lines: Vec<usize>,
+    pub(crate) read: outcomes::Read,
+}
+
+/// The files of a directory.
+pub(crate) struct Files {
+    pub(crate) models: PathBuf,
+    pub(crate) prompts: PathBuf,
+    pub(crate) outcomes: PathBuf,
+}
+
+/// Reads all that can be read; `None` once the findings hold an error.
+fn load(path: &Path, findings: &mut Findings) -> Option<Loaded> {
+    if !path.is_dir() {
+        let what = if path.exists() { "is not a directory" } else { "there is no such directory" };
+        findings.push(Finding::error(path, 1, what).help("name a data set directory"));
+        return None;
+    }
+    let models_path = find(path, &[MODELS], findings);
+    let prompts_path = find(path, &[PROMPTS], findings);
+    let outcomes_path = find(path, &OUTCOMES, findings);
+    let mut models = models_path.as_ref().map(|path| models::read(path, findings)).unwrap_or_default();
+    let prompts = prompts_path.as_ref().map(|path| prompts::read(path, findings)).unwrap_or_default();
+    let mut read =
+        outcomes_path.as_ref().map(|path| outcomes::read(path, &models, &prompts, findings)).unwrap_or_default();
+    if findings.has_errors() {
+        return None;
+    }
+    let pool = models.pool.take()?;
+    let model_lines = pool.models().iter().map(|m| models.lines.get(&m.name).copied().unwrap_or(1)).collect();
+    let built = Dataset::new(name_of(path), prompts.prompts, pool, read.outcomes.take()?);
+    match built.and_then(near_duplicates::attach) {
+        Ok(dataset) => Some(Loaded {
+            dataset,
+            files: Files { models: models_path?, prompts: prompts_path?, outcomes: outcomes_path? },
+            model_lines,
+            prompt_lines: prompts.lines,
+            read,
+        }),
+        Err(error) => {
+            findings.push(Finding::from_error(path, 1, &error));
+            None
+        }
+    }
+}
+
+/// The one of `names` that is in `directory`; none, several, or Parquet in its stead is an error.
+fn find(directory: &Path, names: &[&str], findings: &mut Findings) -> Option<PathBuf> {
+    let first = names.first().copied().unwrap_or_default();
+    let stem = first.split('.').next().unwrap_or(first);
+    let parquet = format!("{stem}.parquet");
+    let present: Vec<&str> =
+        names.iter().copied().chain([parquet.as_str()]).filter(|name| directory.join(name).exists()).collect();
+    match present.as_slice() {
+        [only] if *only == parquet => {
+            findings.push(
+                Finding::error(directory.join(only), 1, "Parquet is not read yet")
+                    .of_kind(ErrorKind::Unsupported)
+                    .help(format!("save it as {}", names.join(" or "))),
+            );
+            None
+        }
+        [only] => Some(directory.join(only)),
+        [] => {
+            let help = if names.len() > 1 { format!("{} is looked for", names.join(" or ")) } else { String::new() };
+            let finding = Finding::error(directory.join(first), 1, "the file is missing");
+            findings.push(if help.is_empty() { finding } else { finding.help(help) });
+            None
+        }
+        [one, others @ ..] => {
+            findings.push(
+                Finding::error(directory.join(one), 1, format!("{one} and {} are both here", others.join(", ")))
+                    .help("keep one of them"),
+            );
+            None
+        }
+    }
+}
+
+fn name_of(path: &Path) -> String {
+    let whole = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let own = name(&whole).unwrap_or_else(|| "data".to_owned());
+    match whole.parent().and_then(name) {
+        Some(above) if matches!(own.as_str(), "train" | "test" | "validation" | "dev") => format!("{above}/{own}"),
+        _ => own,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,401 @@
+//! `outcomes.csv.gz`, `outcomes.csv`, `outcomes.jsonl`: what happened when prompts were sent to models.
+//!
+//! Both formats become [`Cell`]s, and one function makes an outcome of them, so that a rule holds in both.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use router_core::{ErrorKind, ModelIndex, Outcome, Outcomes};
+use serde_json::Value;
+
+use super::csv_rows::Rows;
+use super::findings::{Finding, Findings};
+use super::models::Models;
+use super::object::{self, Object};
+use super::prompts::Prompts;
+use super::source;
+
+/// The columns of an outcome file: all of the first six must be in a CSV header, `weight` and `propensity` may be.
+const COLUMNS: [&str; 8] =
+    ["prompt_id", "model", "quality", "cost_usd", "input_tokens", "output_tokens", "weight", "propensity"];
+const REQUIRED: usize = 6;
+const HEADER: &str =
+    "the header is prompt_id,model,quality,cost_usd,input_tokens,output_tokens; leave cells empty where unknown";
+
+/// A count of rows, and the line of the first.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Tally {
+    pub(crate) count: usize,
+    pub(crate) first: usize,
+}
+
+impl Tally {
+    fn add(&mut self, line: usize) {
+        if self.count == 0 {
+            self.first = line;
+        }
+        self.count += 1;
+    }
+}
+
+/// The outcomes as far as they could be read.
+#[derive(Debug, Default)]
+pub(crate) struct Read {
+    /// The outcomes, if models and prompts are known.
+    pub(crate) outcomes: Option<Outcomes>,
+    /// Rows without a quality, a model.
+    pub(crate) without_quality: BTreeMap<ModelIndex, Tally>,
+    /// Rows with a quality and without a cost.
+    pub(crate) without_cost: Tally,
+}
+
+pub(crate) fn read(path: &Path, models: &Models, prompts: &Prompts, findings: &mut Findings) -> Read {
+    let Some(bytes) = source::load(path, findings) else { return Read::default() };
+    let mut reader = Reader {
+        path,
+        models,
+        prompts,
+        rows: vec![Vec::new(); prompts.prompts.len()],
+        seen: HashMap::new(),
+        read: Read::default(),
+        findings,
+    };
+    if path.extension().is_some_and(|extension| extension == "jsonl") {
+        reader.read_json_lines(&bytes);
+    } else {
+        reader.read_csv(&bytes);
+    }
+    let Reader { rows, mut read, .. } = reader;
+    if let Some(pool) = &models.pool {
+        match Outcomes::from_rows(pool.len(), rows) {
+            Ok(outcomes) => read.outcomes = Some(outcomes),
+            Err(error) => findings.push(Finding::from_error(path, 1, &error)),
+        }
+    }
+    read
+}
+
+/// What stands in one column of one row.
+#[derive(Debug, Clone)]
+enum Cell {
+    Empty,
+    Text(String),
+    Number(f64),
+    Other(&'static str),
+}
+
+impl Cell {
+    /// The number here, `None` where the cell is empty.
+    fn number(&self) -> Result<Option<f64>, String> {
+        match self {
+            Self::Empty => Ok(None),
+            Self::Number(number) => Ok(Some(*number)),
+            Self::Other(kind) => Err(format!("expected a number, found {kind}")),
+            Self::Text(text) => text.trim().parse().map(Some).map_err(|_| format!("`{text}` is not a number")),
+        }
+    }
+
+    fn name(&self) -> Result<&str, String> {
+        match self {
+            Self::Text(text) => Ok(text),
+            Self::Empty => Err("the cell is empty".to_owned()),
+            Self::Number(_) => Err("expected a string, found a number".to_owned()),
+            Self::Other(kind) => Err(format!("expected a string, found {kind}")),
+        }
+    }
+}
+
+/// One row, in the order of [`COLUMNS`].
+type Cells = [Cell; COLUMNS.len()];
+
+struct Reader<'a> {
+    path: &'a Path,
+    models: &'a Models,
+    prompts: &'a Prompts,
+    rows: Vec<Vec<Outcome>>,
+    /// The line of every pair of prompt and model seen so far.
+    seen: HashMap<(usize, ModelIndex), usize>,
+    read: Read,
+    findings: &'a mut Findings,
+}
+
+impl Reader<'_> {
+    fn wrong(&mut self, line: usize, field: &str, message: impl Into<String>, help: &str) {
+        let mut finding = Finding::error(self.path, line, message);
+        if !field.is_empty() {
+            finding = finding.at_field(field);
+        }
+        self.findings.push(if help.is_empty() { finding } else { finding.help(help) });
+    }
+
+    fn read_csv(&mut self, bytes: &[u8]) {
+        let mut rows = Rows::new(bytes);
+        let Some((line, header)) = rows.next() else {
+            return self.wrong(1, "", "the file is empty", HEADER);
+        };
+        let header = match header {
+            Ok(header) => header,
+            Err(fault) => return self.wrong(line, "", format!("malformed header: {fault}"), HEADER),
+        };
+        let Some(columns) = self.read_header(line, &header) else { return };
+        for (line, row) in rows {
+            let row = match row {
+                Ok(row) => row,
+                Err(fault) => {
+                    self.wrong(line, "", format!("malformed row: {fault}"), "double a quote within a quoted cell");
+                    continue;
+                }
+            };
+            if row.len() != header.len() {
+                let message = format!("the row has {} cells, the header {}", row.len(), header.len());
+                self.wrong(line, "", message, "quote a cell that holds a comma");
+                continue;
+            }
+            let mut cells = [const { Cell::Empty }; COLUMNS.len()];
+            let mut readable = true;
+            for (content, column) in row.iter().zip(&columns) {
+                let Some(text) = source::utf8(self.path, line, content, self.findings) else {
+                    readable = false;
+                    break;
+                };
+                if let Some(cell) = column.and_then(|column| cells.get_mut(column))
+                    && !text.is_empty()
+                {
+                    *cell = Cell::Text(text.to_owned());
+                }
+            }
+            if readable {
+                self.take(line, &cells);
+            }
+        }
+    }
+
+    /// Which of [`COLUMNS`] stands where; `None` for one that is not read.
+    fn read_header(&mut self, line: usize, header: &[Vec<u8>]) -> Option<Vec<Option<usize>>> {
+        let before = self.findings.len();
+        let mut columns = Vec::with_capacity(header.len());
+        for name in header {
+            let name = source::utf8(self.path, line, name, self.findings)?.trim();
+            let column = COLUMNS.iter().position(|&column| column == name);
+            match column {
+                Some(_) if columns.contains(&column) => self.wrong(line, name, "the column stands twice", ""),
+                Some(_) => {}
+                None => match source::misspelled(name, &COLUMNS) {
+                    Some(known) => self.wrong(line, name, "unknown column", &format!("did you mean `{known}`?")),
+                    None => self.findings.push(
+                        Finding::warning(self.path, line, "the column is not read")
+                            .at_field(name)
+                            .help(format!("the columns are {}", COLUMNS.join(", "))),
+                    ),
+                },
+            }
+            columns.push(column);
+        }
+        for (at, column) in COLUMNS.iter().enumerate().take(REQUIRED) {
+            if !columns.contains(&Some(at)) {
+                self.wrong(line, column, "the column is missing", HEADER);
+            }
+        }
+        let sound = self.findings.iter().skip(before).all(|found| found.severity == super::Severity::Warning);
+        sound.then_some(columns)
+    }
+
+    fn read_json_lines(&mut self, bytes: &[u8]) {
+        let shape = r#"a line is {"prompt_id": "...", "model": "...", "quality": 0.5, "cost_usd": 0.001}"#;
+        let mut unread: BTreeMap<String, Tally> = BTreeMap::new();
+        for (line, content) in source::lines(bytes) {
+            if content.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            let Some(text) = source::utf8(self.path, line, content, self.findings) else { continue };
+            let object = match serde_json::from_str::<Object>(text) {
+                Ok(Object(object)) => object,
+                Err(error) => {
+                    self.wrong(line, "", object::message(&error), shape);
+                    continue;
+                }
+            };
+            let mut cells = [const { Cell::Empty }; COLUMNS.len()];
+            let mut sound = true;
+            for (name, value) in object {
+                if let Some(cell) = COLUMNS.iter().position(|&column| column == name).and_then(|at| cells.get_mut(at)) {
+                    *cell = match value {
+                        Value::Null => Cell::Empty,
+                        Value::String(text) if matches!(name.as_str(), "prompt_id" | "model") => Cell::Text(text),
+                        Value::Number(number) => number.as_f64().map_or(Cell::Other("a huge number"), Cell::Number),
+                        other => Cell::Other(object::kind_of(&other)),
+                    };
+                } else if let Some(known) = source::misspelled(&name, &COLUMNS) {
+                    sound = false;
+                    self.wrong(line, &name, "unknown field", &format!("did you mean `{known}`?"));
+                } else {
+                    unread.entry(name).or_default().add(line);
+                }
+            }
+            if sound {
+                self.take(line, &cells);
+            }
+        }
+        for (name, tally) in unread {
+            let message = format!("the field is not read, here and in {} other lines", tally.count - 1);
+            self.findings.push(
+                Finding::warning(self.path, tally.first, message)
+                    .at_field(name)
+                    .help(format!("the fields are {}", COLUMNS.join(", "))),
+            );
+        }
+    }
+
+    /// Takes one row in, or says what is wrong with it: everything that is.
+    fn take(&mut self, line: usize, cells: &Cells) {
+        let [id, model, quality, cost, input, output, weight, propensity] = cells;
+        let prompt = self.find_prompt(line, id);
+        let model = self.find_model(line, model);
+        let quality = self.number(line, "quality", quality, 0.0..=1.0, UNIT);
+        let cost_usd = self.number(
+            line,
+            "cost_usd",
+            cost,
+            0.0..=f64::MAX,
+            "US dollars, zero or more; leave it empty where unknown",
+        );
+        let input_tokens = self.tokens(line, "input_tokens", input);
+        let output_tokens = self.tokens(line, "output_tokens", output);
+        let weight = self.weight(line, weight, propensity);
+        let (Some(Some(row)), Some(Some(model))) = (prompt, model) else { return };
+        if let Some(first) = self.seen.insert((row, model), line) {
+            self.seen.insert((row, model), first);
+            let message = format!(
+                "prompt `{}` and model `{}` stand together twice, first in line {first}",
+                self.prompts.prompts.get(row).map_or("?", |prompt| &prompt.id),
+                self.models.pool.as_ref().map_or("?", |pool| pool.name(model)),
+            );
+            let help = "average repeated calls first, or give one a prompt of its own";
+            return self.wrong(line, "", message, help);
+        }
+        let (Ok(quality), Ok(cost_usd), Ok(input_tokens), Ok(output_tokens), Ok(weight)) =
+            (quality, cost_usd, input_tokens, output_tokens, weight)
+        else {
+            return;
+        };
+        let Some(quality) = quality else {
+            return self.read.without_quality.entry(model).or_default().add(line);
+        };
+        if cost_usd.is_none() {
+            self.read.without_cost.add(line);
+        }
+        if let Some(row) = self.rows.get_mut(row) {
+            // Adding zero makes a negative zero positive.
+            let quality = quality as f32 + 0.0;
+            row.push(Outcome { model, quality, weight, cost_usd, input_tokens, output_tokens });
+        }
+    }
+
+    /// The row of a prompt: `None` for an unknown one, `Some(None)` for one that could not be read.
+    fn find_prompt(&mut self, line: usize, id: &Cell) -> Option<Option<usize>> {
+        let id = match id.name() {
+            Ok(id) => id,
+            Err(message) => {
+                self.wrong(line, "prompt_id", message, "");
+                return None;
+            }
+        };
+        let found = self.prompts.rows.get(id).copied();
+        if found.is_none() && self.prompts.complete {
+            self.wrong(line, "prompt_id", format!("unknown prompt `{id}`"), "it is not in the prompts file");
+        }
+        found
+    }
+
+    /// The index of a model: `None` for an unknown one, `Some(None)` where the pool could not be read.
+    fn find_model(&mut self, line: usize, name: &Cell) -> Option<Option<ModelIndex>> {
+        let name = match name.name() {
+            Ok(name) => name,
+            Err(message) => {
+                self.wrong(line, "model", message, "");
+                return None;
+            }
+        };
+        if let Some(pool) = &self.models.pool {
+            return match pool.index_of(name) {
+                Ok(index) => Some(Some(index)),
+                Err(error) => {
+                    self.findings.push(
+                        Finding::from_error(self.path, line, &error)
+                            .of_kind(ErrorKind::Data)
+                            .at_field("model")
+                            .help("it is not in models.json"),
+                    );
+                    None
+                }
+            };
+        }
+        if self.models.complete && !self.models.lines.contains_key(name) {
+            self.wrong(line, "model", format!("unknown model `{name}`"), "it is not in models.json");
+            return None;
+        }
+        Some(None)
+    }
+
+    fn number(
+        &mut self,
+        line: usize,
+        field: &str,
+        cell: &Cell,
+        allowed: std::ops::RangeInclusive<f64>,
+        help: &str,
+    ) -> Result<Option<f64>, ()> {
+        let message = match cell.number() {
+            Ok(Some(number)) if number.is_nan() => "the number is NaN".to_owned(),
+            Ok(Some(number)) if number.is_infinite() => "the number is infinite".to_owned(),
+            Ok(Some(number)) if *allowed.end() < f64::MAX && !allowed.contains(&number) => {
+                format!("{number} is outside [{}, {}]", allowed.start(), allowed.end())
+            }
+            Ok(Some(number)) if number < *allowed.start() => format!("{number} is negative"),
+            Ok(number) => return Ok(number),
+            Err(message) => message,
+        };
+        self.wrong(line, field, message, help);
+        Err(())
+    }
+
+    fn tokens(&mut self, line: usize, field: &str, cell: &Cell) -> Result<Option<u32>, ()> {
+        let help = "a whole number of tokens, zero or more; leave it empty where unknown";
+        let Some(number) = self.number(line, field, cell, 0.0..=f64::MAX, help)? else { return Ok(None) };
+        // Tables with gaps are often written with whole numbers as `498.0`.
+        if number.fract() != 0.0 || number > f64::from(u32::MAX) {
+            self.wrong(line, field, format!("{number} is not a count of tokens"), help);
+            return Err(());
+        }
+        Ok(Some(number as u32))
+    }
+
+    /// The weight of an outcome: as given, or 1 / propensity, or 1.
+    fn weight(&mut self, line: usize, weight: &Cell, propensity: &Cell) -> Result<f32, ()> {
+        let help = "how much the outcome counts, zero or more";
+        let weight = self.number(line, "weight", weight, 0.0..=f64::MAX, help);
+        let help = "the probability that this model was asked, above 0 and at most 1";
+        let propensity = self.number(line, "propensity", propensity, 0.0..=1.0, help);
+        let (field, value, help) = match (weight?, propensity?) {
+            (None, None) => return Ok(1.0),
+            (Some(weight), None) => ("weight", weight, "how much the outcome counts, zero or more"),
+            (None, Some(propensity)) => ("propensity", 1.0 / propensity, help),
+            (Some(_), Some(_)) => {
+                self.wrong(
+                    line,
+                    "propensity",
+                    "the row has a weight and a propensity",
+                    "give one: weight = 1 / propensity",
+                );
+                return Err(());
+            }
+        };
+        if value > f64::from(f32::MAX) {
+            self.wrong(line, field, format!("makes the weight {value}"), help);
+            return Err(());
+        }
+        Ok(value as f32)
+    }
+}
+
+const UNIT: &str = "a quality lies in [0, 1]; leave it empty where unknown";

@@ -1,0 +1,293 @@
+//! Groups of prompts that are nearly the same text: they must not lie on both sides of a split.
+//!
+//! Two prompts are near duplicates if the sets of their word 5-shingles have a Jaccard similarity of at least 0.8; groups are
+//! the connected components (Broder, "On the resemblance and containment of documents", 1997). A shingle that stands in more
+//! than 20 prompts is template, not content (the instructions or the worked examples of a benchmark), and is left out of the
+//! sets: otherwise a long template would glue a whole benchmark together. Prompts of which nothing is left are near duplicates
+//! only if they are equal up to case and space.
+//!
+//! Candidate pairs come from prefix filtering (Chaudhuri, Ganti, Kaushik, "A primitive operator for similarity joins in data
+//! cleaning", ICDE 2006): with shingles ordered from rare to common, two sets of Jaccard similarity at least t share a shingle
+//! among the first |x| - ceil(t |x|) + 1 of each. Because no shingle that is kept stands in more than 20 prompts, a set meets
+//! at most 20 others a shingle, the join is linear, and, unlike MinHash with banding, it misses nothing: the result is exact.
+//! Every candidate is verified on its whole sets.
+//!
+//! Cost: O(s log s) for s shingles in all, about as many as there are words.
+#![allow(clippy::indexing_slicing, reason = "rows and ranks are those that were numbered here")]
+
+use std::collections::HashMap;
+
+use router_core::{Dataset, Result};
+
+/// Words in a shingle.
+const SHINGLE: usize = 5;
+/// A shingle in more prompts than this is template.
+const TEMPLATE: u32 = 20;
+/// The Jaccard similarity of near duplicates, as a fraction: 4 / 5.
+const SIMILARITY: (usize, usize) = (4, 5);
+
+/// `dataset` with the near-duplicate groups of its prompts' texts.
+///
+/// # Errors
+/// None in practice: there is one group a prompt.
+pub fn attach(dataset: Dataset) -> Result<Dataset> {
+    let texts: Vec<_> = dataset.prompts().iter().map(router_core::Prompt::text).collect();
+    let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
+    let found = groups(&texts);
+    dataset.with_groups(found)
+}
+
+/// The near-duplicate group of every text, numbered from 0 in the order of their first members.
+///
+/// ```
+/// use router_data::near_duplicates::groups;
+/// let a = "Anna has five red apples and gives two of them to her brother Tom before they both walk home to lunch.";
+/// let b = "Anna has five red apples and gives two of them to her brother Tom before they both walk home to lunch!";
+/// assert_eq!(groups(&[a, "Write a poem about rain.", b]), [0, 1, 0]);
+/// ```
+pub fn groups(texts: &[&str]) -> Vec<u32> {
+    let documents: Vec<Document> = texts.iter().map(|text| Document::new(text)).collect();
+    let sets = content_shingles(&documents);
+    let mut union = Union::new(texts.len());
+
+    // Texts that are equal in every word belong together, whatever is left of them.
+    let mut whole: HashMap<u64, Vec<usize>> = HashMap::with_capacity(texts.len());
+    for (row, document) in documents.iter().enumerate() {
+        let same_hash = whole.entry(document.whole).or_default();
+        if let Some(&first) = same_hash.iter().find(|&&other| same_words(texts[other], texts[row])) {
+            union.join(first, row);
+        } else {
+            same_hash.push(row);
+        }
+    }
+
+    let mut postings: HashMap<u32, Vec<usize>> = HashMap::new();
+    let mut tried = vec![usize::MAX; texts.len()];
+    for (row, set) in sets.iter().enumerate() {
+        if set.is_empty() {
+            continue;
+        }
+        let prefix = set.len() - (set.len() * SIMILARITY.0).div_ceil(SIMILARITY.1) + 1;
+        for &shingle in &set[..prefix] {
+            let met = postings.entry(shingle).or_default();
+            for &other in met.iter() {
+                if tried[other] != row && union.find(other) != union.find(row) && similar(&sets[other], set) {
+                    union.join(other, row);
+                }
+                tried[other] = row;
+            }
+            met.push(row);
+        }
+    }
+    union.groups()
+}
+
+struct Document {
+    /// A hash of all words.
+    whole: u64,
+    /// Hashes of the distinct shingles, ascending.
+    shingles: Vec<u64>,
+}
+
+impl Document {
+    fn new(text: &str) -> Self {
+        let words: Vec<u64> = words(text).map(hash_word).collect();
+        let whole = hash_words(&words);
+        let mut shingles: Vec<u64> =
+            if words.len() < SHINGLE { vec![whole] } else { words.windows(SHINGLE).map(hash_words).collect() };
+        shingles.sort_unstable();
+        shingles.dedup();
+        Self { whole, shingles }
+    }
+}
+
+/// Runs of letters and digits; every other character that is not space is a word of its own, so that `a + b` is not `a - b`.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text.trim_start();
+    std::iter::from_fn(move || {
+        let first = rest.chars().next()?;
+        let end = if first.is_alphanumeric() {
+            rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len())
+        } else {
+            first.len_utf8()
+        };
+        let (word, after) = rest.split_at(end);
+        rest = after.trim_start();
+        Some(word)
+    })
+}
+
+fn lower(word: &str) -> impl Iterator<Item = char> + '_ {
+    word.chars().flat_map(char::to_lowercase)
+}
+
+fn same_words(a: &str, b: &str) -> bool {
+    let (mut a, mut b) = (words(a), words(b));
+    loop {
+        match (a.next(), b.next()) {
+            (None, None) => return true,
+            (Some(a), Some(b)) if lower(a).eq(lower(b)) => {}
+            _ => return false,
+        }
+    }
+}
+
+/// FNV-1a over the lower-case letters, finished by [`mix`]: the same on every machine.
+fn hash_word(word: &str) -> u64 {
+    mix(lower(word)
+        .fold(0xcbf2_9ce4_8422_2325, |hash, c| (hash ^ u64::from(u32::from(c))).wrapping_mul(0x0100_0000_01b3)))
+}
+
+fn hash_words(words: &[u64]) -> u64 {
+    words.iter().fold(words.len() as u64, |hash, &word| mix(hash.rotate_left(23) ^ word))
+}
+
+/// The finisher of SplitMix64 (Steele, Lea, Flood 2014): every bit of the input moves every bit of the output.
+fn mix(value: u64) -> u64 {
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
+/// The shingles of every document that are content, as ranks from rare to common, ascending.
+fn content_shingles(documents: &[Document]) -> Vec<Vec<u32>> {
+    let mut all: Vec<u64> = documents.iter().flat_map(|document| document.shingles.iter().copied()).collect();
+    all.sort_unstable();
+    let mut counted: Vec<(u32, u64)> = all
+        .chunk_by(|a, b| a == b)
+        .filter(|same| same.len() <= TEMPLATE as usize)
+        .map(|same| (same.len() as u32, same[0]))
+        .collect();
+    counted.sort_unstable();
+    let ranks: HashMap<u64, u32> = counted.iter().zip(0..).map(|(&(_, shingle), rank)| (shingle, rank)).collect();
+    documents
+        .iter()
+        .map(|document| {
+            let mut set: Vec<u32> =
+                document.shingles.iter().filter_map(|shingle| ranks.get(shingle).copied()).collect();
+            set.sort_unstable();
+            set
+        })
+        .collect()
+}
+
+/// Whether two ascending sets have a Jaccard similarity of at least [`SIMILARITY`].
+fn similar(a: &[u32], b: &[u32]) -> bool {
+    let (mut i, mut j, mut common) = (0, 0, 0usize);
+    while i < a.len() && j < b.len() {
+        match a[i].cmp(&b[j]) {
+            std::cmp::Ordering::Less => i += 1,
+            std::cmp::Ordering::Greater => j += 1,
+            std::cmp::Ordering::Equal => {
+                common += 1;
+                i += 1;
+                j += 1;
+            }
+        }
+    }
+    common * SIMILARITY.1 >= (a.len() + b.len() - common) * SIMILARITY.0
+}
+
+/// Disjoint sets; the root of a set is its lowest member.
+struct Union(Vec<usize>);
+
+impl Union {
+    fn new(count: usize) -> Self {
+        Self((0..count).collect())
+    }
+
+    fn find(&mut self, mut member: usize) -> usize {
+        while self.0[member] != member {
+            self.0[member] = self.0[self.0[member]];
+            member = self.0[member];
+        }
+        member
+    }
+
+    fn join(&mut self, a: usize, b: usize) {
+        let (a, b) = (self.find(a), self.find(b));
+        self.0[a.max(b)] = a.min(b);
+    }
+
+    fn groups(mut self) -> Vec<u32> {
+        let mut next = 0;
+        let mut groups = vec![0u32; self.0.len()];
+        for row in 0..groups.len() {
+            let root = self.find(row);
+            if root == row {
+                groups[row] = next;
+                next += 1;
+            } else {
+                groups[row] = groups[root];
+            }
+        }
+        groups
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn case_and_space_make_no_difference() {
+        assert_eq!(groups(&["What is  up?", "what is up?", "What is up!"]), [0, 0, 1]);
+        assert_eq!(groups(&[]), Vec::<u32>::new());
+        assert_eq!(groups(&["", " ", "x"]), [0, 0, 1]);
+    }
+
+    #[test]
+    fn a_template_does_not_glue_a_benchmark_together() {
+        let template =
+            "Answer the following question about geography with one letter and explain each step you take. ".repeat(4);
+        let texts: Vec<String> =
+            (0..60).map(|i| format!("{template} Which is larger, region{i} or area{i}?")).collect();
+        let refs: Vec<&str> = texts.iter().map(String::as_str).collect();
+        assert_eq!(groups(&refs), (0..60).collect::<Vec<u32>>());
+        // As few as are not yet a template are near duplicates of one another.
+        assert_eq!(groups(&refs[..10]), vec![0; 10]);
+    }
+
+    #[test]
+    fn many_copies_are_still_copies() {
+        let copies = vec!["one and the same long prompt that somebody pasted again and again and again"; 30];
+        assert_eq!(groups(&copies), vec![0; 30]);
+    }
+
+    proptest! {
+        /// Against the definition: all pairs, real Jaccard similarity, components by repeated relabelling.
+        #[test]
+        fn prefix_filtering_misses_nothing(texts in prop::collection::vec("([abc] ){4,14}", 0..30)) {
+            let sets: Vec<BTreeSet<Vec<String>>> = texts.iter().map(|text| {
+                let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+                if words.len() < SHINGLE { BTreeSet::from([words]) } else { words.windows(SHINGLE).map(<[String]>::to_vec).collect() }
+            }).collect();
+            let count = |shingle: &Vec<String>| sets.iter().filter(|set| set.contains(shingle)).count();
+            let content: Vec<BTreeSet<Vec<String>>> = sets.iter()
+                .map(|set| set.iter().filter(|shingle| count(shingle) <= TEMPLATE as usize).cloned().collect()).collect();
+            let mut labels: Vec<usize> = (0..texts.len()).collect();
+            for i in 0..texts.len() {
+                for j in 0..i {
+                    let common = content[i].intersection(&content[j]).count() as f64;
+                    let all = content[i].union(&content[j]).count() as f64;
+                    let alike = texts[i].split_whitespace().eq(texts[j].split_whitespace());
+                    if alike || (all > 0.0 && common / all >= 0.8 - 1e-12) {
+                        let (from, to) = (labels[i].max(labels[j]), labels[i].min(labels[j]));
+                        labels.iter_mut().filter(|label| **label == from).for_each(|label| *label = to);
+                    }
+                }
+            }
+            let refs: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let found = groups(&refs);
+            for i in 0..texts.len() {
+                for j in 0..i {
+                    prop_assert_eq!(found[i] == found[j], labels[i] == labels[j], "{} and {}", i, j);
+                }
+            }
+        }
+    }
+}
