@@ -1,1 +1,26 @@
-//! To be written.
+//! Hashed word and character n-grams: a lexical embedding without a vocabulary, without a download and without learning.
+//!
+//! Every n-gram is hashed to one of d buckets and a sign, and adds its weight there (Weinberger et al., "Feature Hashing for
+//! Large Scale Multitask Learning", ICML 2009): the signs make the inner product of two vectors an unbiased estimate of that
+//! of the n-gram counts. An n-gram that occurs tf times weighs 1 + ln tf. The block of word n-grams and the block of character
+//! n-grams are brought to fixed shares of the squared length, so that the many character n-grams do not drown the words, and
+//! the sum is brought to length 1.
+//!
+//! The whole text is read, however long. A text of b bytes costs O(b log b) time (one sort of its n-grams' hashes) and O(b)
+//! memory; texts of a batch run in parallel.
+//!
+//! Choose it for a router that must start with nothing but the program, for tests, and where prompts of one task share
+//! wording. It knows no synonyms: an encoder model routes better where wording varies.
+//!
+//! # What is fixed
+//!
+//! The hash is FNV-1a over UTF-8 bytes from a seeded state, finished by the mixer of SplitMix64: the same on every platform
+//! and in every release. Letters and lower case are those of the Unicode version that Rust's standard library knows; a text
+//! is not normalised (NFC) first.
+
+mod config;
+mod embedding;
+mod fitted;
+
+pub use config::HashingConfig;
+pub use fitted::HashingEmbedder;

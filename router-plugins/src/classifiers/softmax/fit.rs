@@ -1,0 +1,223 @@
+//! Fitting: held-out rows for temperature and threshold, then all rows for the weights.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "rows are those of the set, tasks are below its count, models below the pool's"
+)]
+
+use router_core::Folds;
+use router_core::config::TasksConfig;
+use router_core::prelude::*;
+
+use crate::classifiers::softmax::config::SoftmaxConfig;
+use crate::classifiers::softmax::fitted::SoftmaxClassifier;
+use crate::classifiers::softmax::lbfgs;
+use crate::classifiers::softmax::objective::Objective;
+use crate::classifiers::softmax::threshold::{Gain, best_temperature, best_threshold};
+
+/// Confidences are judged at this threshold where none could be chosen: every prompt is assigned.
+const ASSIGN_ALL: f32 = 0.0;
+
+pub(super) fn fit(
+    config: &SoftmaxConfig,
+    set: &TrainingSet,
+    tasks: &Tasks,
+    cx: &FitContext,
+) -> Result<SoftmaxClassifier> {
+    let assignments = tasks.map().assignments();
+    let count = tasks.count();
+    let d = set.embeddings().cols();
+    if count == 0 {
+        return SoftmaxClassifier::new(Matrix::zeros(0, d), Vec::new(), 1.0, ASSIGN_ALL);
+    }
+    let scaling = Scaling::of(set.embeddings(), config.standardize);
+    let given = config.threshold.map(|threshold| threshold as f32);
+    let mut start = None;
+    let (mut temperature, mut threshold) = (1.0, given.unwrap_or(ASSIGN_ALL));
+    if let Some((held_in, held_out)) = split(set, assignments, config, cx) {
+        let parameters = train(config, set, &held_in, assignments, count, &scaling, None, cx)?;
+        let judge = scaling.classifier(&parameters, count, 1.0, ASSIGN_ALL)?;
+        let logits: Vec<Vec<f32>> = held_out.iter().map(|&row| judge.logits(set.embeddings().row(row))).collect();
+        let labelled: Vec<(&[f32], usize)> = held_out
+            .iter()
+            .zip(&logits)
+            .filter_map(|(&row, logits)| assignments[row].map(|task| (logits.as_slice(), task.index())))
+            .collect();
+        temperature = best_temperature(&labelled);
+        if given.is_none() {
+            let judge = scaling.classifier(&parameters, count, temperature, ASSIGN_ALL)?;
+            threshold = best_threshold(gains(&judge, set, &held_in, &held_out, assignments, count)?);
+        }
+        start = Some(parameters);
+    }
+    let rows: Vec<usize> = (0..set.len()).collect();
+    let parameters = train(config, set, &rows, assignments, count, &scaling, start, cx)?;
+    scaling.classifier(&parameters, count, temperature, threshold)
+}
+
+/// Held-in and held-out rows, if there are enough near-duplicate groups for both and the held-in rows hold tasks and outcomes.
+fn split(
+    set: &TrainingSet,
+    assignments: &[Option<TaskId>],
+    config: &SoftmaxConfig,
+    cx: &FitContext,
+) -> Option<(Vec<usize>, Vec<usize>)> {
+    let groups: Vec<u32> = (0..set.len()).map(|row| set.group(row)).collect();
+    let distinct = groups.iter().collect::<std::collections::BTreeSet<_>>().len();
+    let folds = (1.0 / config.held_out_share).round().max(2.0) as usize;
+    let folds = Folds::new(&groups, folds.min(distinct), cx.seed()).ok()?;
+    let (held_in, held_out) = folds.split(0);
+    let has_task = held_in.iter().any(|&row| assignments[row].is_some());
+    let has_outcome = held_in.iter().any(|&row| !set.outcomes().row(row).is_empty());
+    (has_task && has_outcome).then_some((held_in, held_out))
+}
+
+/// The parameters fitted to those of `rows` that have a task, starting at `start` or else at the tasks' frequencies.
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one private step of the fit above; its arguments are that function's variables"
+)]
+fn train(
+    config: &SoftmaxConfig,
+    set: &TrainingSet,
+    rows: &[usize],
+    assignments: &[Option<TaskId>],
+    tasks: usize,
+    scaling: &Scaling,
+    start: Option<Vec<f64>>,
+    cx: &FitContext,
+) -> Result<Vec<f64>> {
+    let d = set.embeddings().cols();
+    let (mut features, mut labels) = (Vec::new(), Vec::new());
+    for &row in rows {
+        if let Some(task) = assignments[row] {
+            scaling.append(set.embeddings().row(row), &mut features);
+            labels.push(task.0);
+        }
+    }
+    let objective = Objective { features: &features, labels: &labels, dimension: d, tasks, l2: config.l2 };
+    let mut parameters = start.unwrap_or_else(|| {
+        let mut parameters = vec![0.0; objective.parameters()];
+        // One more prompt a task than there is keeps the bias of a task without held-in prompts finite.
+        let mut counts = vec![1.0f64; tasks];
+        labels.iter().for_each(|&label| counts[label as usize] += 1.0);
+        let total: f64 = counts.iter().sum();
+        for (bias, count) in parameters[tasks * d..].iter_mut().zip(counts) {
+            *bias = (count / total).ln();
+        }
+        parameters
+    });
+    let bar = cx.begin("classifier", Some(config.iterations as u64));
+    lbfgs::minimize(
+        &mut parameters,
+        config.iterations,
+        config.tolerance,
+        |at, gradient| objective.evaluate(at, gradient),
+        || {
+            bar.advance(1);
+            cx.check_cancelled()
+        },
+    )?;
+    if parameters.iter().any(|parameter| !parameter.is_finite()) {
+        return Err(Error::new(ErrorKind::Training, "the softmax classifier diverged").help("raise `l2`"));
+    }
+    Ok(parameters)
+}
+
+/// What assigning each held-out prompt gains, as the held-in rows know it.
+fn gains(
+    judge: &SoftmaxClassifier,
+    set: &TrainingSet,
+    held_in: &[usize],
+    held_out: &[usize],
+    assignments: &[Option<TaskId>],
+    tasks: usize,
+) -> Result<Vec<Gain>> {
+    let seen = set.subset(held_in)?;
+    let labels: Vec<Option<u32>> = held_in.iter().map(|&row| assignments[row].map(|task| task.0)).collect();
+    let profile = Tasks::profile(&seen, TaskMap::from_labels(&labels), &TasksConfig::default())?;
+    let best_of_all = first_highest(profile.global().iter().copied());
+    // Tasks are renumbered by their held-in size; a task without a held-in prompt has no best model of its own.
+    let mut best_of_task = vec![best_of_all; tasks];
+    for (label, task) in labels.iter().zip(profile.map().assignments()) {
+        if let (Some(label), Some(task)) = (label, task) {
+            let scores = profile.profiles()[task.index()].models.iter().map(|model| model.score);
+            best_of_task[*label as usize] = first_highest(scores);
+        }
+    }
+    let mut probabilities = vec![0.0; tasks];
+    let mut gains = Vec::with_capacity(held_out.len());
+    for &row in held_out {
+        let (task, confidence) = judge.probabilities(set.embeddings().row(row), &mut probabilities);
+        let quality = |model| set.outcomes().get(row, model).map(|outcome| f64::from(outcome.quality));
+        if let (Some(assigned), Some(unassigned)) = (quality(best_of_task[task]), quality(best_of_all)) {
+            gains.push(Gain { confidence, gain: assigned - unassigned });
+        }
+    }
+    Ok(gains)
+}
+
+fn first_highest(scores: impl Iterator<Item = f64>) -> ModelIndex {
+    let mut best = (0, f64::NEG_INFINITY);
+    for (model, score) in scores.enumerate() {
+        if score > best.1 {
+            best = (model, score);
+        }
+    }
+    best.0
+}
+
+/// features = (embedding - mean) * scale.
+struct Scaling {
+    mean: Vec<f64>,
+    scale: f64,
+}
+
+impl Scaling {
+    fn of(embeddings: MatrixView<'_>, standardize: bool) -> Self {
+        let (n, d) = (embeddings.rows(), embeddings.cols());
+        if !standardize {
+            return Self { mean: vec![0.0; d], scale: 1.0 };
+        }
+        let mut mean = vec![0.0f64; d];
+        for row in 0..n {
+            mean.iter_mut().zip(embeddings.row(row)).for_each(|(sum, &value)| *sum += f64::from(value));
+        }
+        mean.iter_mut().for_each(|sum| *sum /= n as f64);
+        let mut squared = 0.0;
+        for row in 0..n {
+            let off = embeddings.row(row).iter().zip(&mean).map(|(&value, mean)| (f64::from(value) - mean).powi(2));
+            squared += off.sum::<f64>();
+        }
+        let variance = squared / (n * d).max(1) as f64;
+        // Embeddings that are all the same tell nothing.
+        let scale = if variance > 1e-20 { 1.0 / variance.sqrt() } else { 0.0 };
+        Self { mean, scale }
+    }
+
+    fn append(&self, embedding: &[f32], features: &mut Vec<f32>) {
+        let scaled =
+            embedding.iter().zip(&self.mean).map(|(&value, mean)| ((f64::from(value) - mean) * self.scale) as f32);
+        features.extend(scaled);
+    }
+
+    /// The classifier of `parameters`, with the scaling folded into its weights and biases.
+    fn classifier(
+        &self,
+        parameters: &[f64],
+        tasks: usize,
+        temperature: f32,
+        threshold: f32,
+    ) -> Result<SoftmaxClassifier> {
+        let d = self.mean.len();
+        let (weights, biases) = parameters.split_at(tasks * d);
+        let folded = weights.iter().map(|&weight| (weight * self.scale) as f32).collect();
+        let biases = (0..tasks)
+            .map(|task| {
+                let moved: f64 =
+                    weights[task * d..(task + 1) * d].iter().zip(&self.mean).map(|(w, mean)| w * mean).sum();
+                (biases[task] - moved * self.scale) as f32
+            })
+            .collect();
+        SoftmaxClassifier::new(Matrix::from_vec(tasks, d, folded)?, biases, temperature, threshold)
+    }
+}

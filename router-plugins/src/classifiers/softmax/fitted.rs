@@ -1,0 +1,142 @@
+//! The softmax classifier, ready.
+
+use router_core::prelude::*;
+
+/// A softmax classifier that is ready: t x d weights and t biases on raw embeddings, a temperature and a threshold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SoftmaxClassifier {
+    weights: Matrix,
+    biases: Vec<f32>,
+    temperature: f32,
+    threshold: f32,
+}
+
+impl SoftmaxClassifier {
+    pub(super) fn new(weights: Matrix, biases: Vec<f32>, temperature: f32, threshold: f32) -> Result<Self> {
+        if biases.len() != weights.rows() {
+            return Err(Error::shape("biases of the tasks", weights.rows(), biases.len()));
+        }
+        let finite = weights.as_slice().iter().chain(&biases).all(|value| value.is_finite());
+        if !finite || !temperature.is_finite() || temperature <= 0.0 || !(0.0..=1.0).contains(&threshold) {
+            return Err(Error::new(ErrorKind::NonFinite, "weights, temperature or threshold of a softmax classifier"));
+        }
+        Ok(Self { weights, biases, temperature, threshold })
+    }
+
+    /// The weights, t x d.
+    pub fn weights(&self) -> MatrixView<'_> {
+        self.weights.view()
+    }
+
+    /// The bias of every task.
+    pub fn biases(&self) -> &[f32] {
+        &self.biases
+    }
+
+    /// What logits are divided by before the softmax.
+    pub fn temperature(&self) -> f32 {
+        self.temperature
+    }
+
+    /// The confidence below which a prompt is assigned to no task.
+    pub fn threshold(&self) -> f32 {
+        self.threshold
+    }
+
+    /// The logits of one embedding, before the temperature.
+    pub(super) fn logits(&self, embedding: &[f32]) -> Vec<f32> {
+        let mut logits = vec![0.0; self.biases.len()];
+        self.write_logits(embedding, &mut logits);
+        logits
+    }
+
+    fn write_logits(&self, embedding: &[f32], logits: &mut [f32]) {
+        for (task, (logit, bias)) in logits.iter_mut().zip(&self.biases).enumerate() {
+            *logit = dot(self.weights.row(task), embedding) + bias;
+        }
+    }
+
+    /// Writes the softmax of one embedding over the tasks, and gives the most likely task (ties to the lowest) and its
+    /// probability. There is at least one task.
+    pub(super) fn probabilities(&self, embedding: &[f32], out: &mut [f32]) -> (usize, f32) {
+        self.write_logits(embedding, out);
+        let mut best = (0, f32::NEG_INFINITY);
+        for (task, &logit) in out.iter().enumerate() {
+            if logit > best.1 {
+                best = (task, logit);
+            }
+        }
+        let mut total = 0.0f32;
+        for logit in out.iter_mut() {
+            *logit = ((*logit - best.1) / self.temperature).exp();
+            total += *logit;
+        }
+        for probability in out.iter_mut() {
+            *probability /= total;
+        }
+        (best.0, 1.0 / total)
+    }
+}
+
+/// Inner product in sixteen running sums: quick, and the same whatever else is in the batch.
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let (a, a_rest) = a.as_chunks::<16>();
+    let (b, b_rest) = b.as_chunks::<16>();
+    let mut sums = [0.0f32; 16];
+    for (a, b) in a.iter().zip(b) {
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += a * b;
+        }
+    }
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    sums.iter().sum::<f32>() + rest
+}
+
+impl FittedClassifier for SoftmaxClassifier {
+    fn dimension(&self) -> usize {
+        self.weights.cols()
+    }
+
+    fn tasks(&self) -> usize {
+        self.weights.rows()
+    }
+
+    fn classify(&self, embeddings: MatrixView<'_>, out: &mut TaskDistribution) -> Result<()> {
+        if embeddings.cols() != self.dimension() {
+            return Err(Error::shape("dimension of the embeddings", self.dimension(), embeddings.cols()));
+        }
+        out.reset(embeddings.rows(), self.tasks());
+        if self.tasks() == 0 {
+            return Ok(());
+        }
+        for row in 0..embeddings.rows() {
+            let (probabilities, assigned) = out.row_mut(row);
+            let (task, confidence) = self.probabilities(embeddings.row(row), probabilities);
+            if confidence >= self.threshold {
+                *assigned = Some(TaskId(task as u32));
+            } else {
+                let scale = confidence / self.threshold;
+                probabilities.iter_mut().for_each(|probability| *probability *= scale);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Persist for SoftmaxClassifier {
+    const FORMAT: &'static str = "softmax-classifier";
+    const VERSION: u32 = 1;
+
+    fn save(&self, writer: &mut SlotWriter) -> Result<()> {
+        writer.put_matrix("weights", &self.weights)?;
+        writer.put_f32("biases", &self.biases)?;
+        writer.put_f32("temperature", &[self.temperature])?;
+        writer.put_f32("threshold", &[self.threshold])
+    }
+
+    fn load(reader: &SlotReader<'_>) -> Result<Self> {
+        let one = |name| -> Result<f32> { Ok(reader.get_f32_of(name, 1)?.into_iter().sum()) };
+        Self::new(reader.get_matrix("weights")?, reader.get_f32("biases")?, one("temperature")?, one("threshold")?)
+            .map_err(|error| reader.corrupt(&error.to_string()))
+    }
+}

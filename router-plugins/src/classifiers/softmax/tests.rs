@@ -1,0 +1,1 @@
+//! Tests of the softmax classifier as a whole.

@@ -1,0 +1,94 @@
+//! Parameters of the hashing embedder.
+
+use async_trait::async_trait;
+use router_core::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::embedders::hashing::fitted::HashingEmbedder;
+
+/// Parameters of the `hashing` embedder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct HashingConfig {
+    /// d, the length of a vector. Default 512. More buckets mean fewer collisions, and slower components after this one.
+    #[schemars(range(min = 8, max = 65_536))]
+    pub dimension: usize,
+    /// The shortest and the longest n-gram of words, in words; `[0, 0]` for none. Default `[1, 2]`.
+    #[schemars(inner(range(min = 0, max = 8)))]
+    pub words: [usize; 2],
+    /// The shortest and the longest n-gram of characters, in characters; `[0, 0]` for none. They run across words, over the
+    /// text with every stretch of white space made one space. Default `[3, 5]`.
+    #[schemars(inner(range(min = 0, max = 16)))]
+    pub characters: [usize; 2],
+    /// The share of the squared length that the character n-grams get where a text has both. Default 0.5.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub character_weight: f64,
+    /// Whether an n-gram that occurs tf times weighs 1 + ln tf; otherwise it weighs tf. Default true.
+    pub sublinear: bool,
+    /// Whether upper and lower case are the same. Default true.
+    pub lowercase: bool,
+    /// Whether every digit reads as 0, so that 12 and 47 are the same word. Default true.
+    pub fold_digits: bool,
+    /// Seed of the hash: another one collides other n-grams. Independent of the router's seed. Default 0.
+    pub hash_seed: u32,
+}
+
+impl Default for HashingConfig {
+    fn default() -> Self {
+        Self {
+            dimension: 512,
+            words: [1, 2],
+            characters: [3, 5],
+            character_weight: 0.5,
+            sublinear: true,
+            lowercase: true,
+            fold_digits: true,
+            hash_seed: 0,
+        }
+    }
+}
+
+impl PluginConfig for HashingConfig {
+    const NAME: &'static str = "hashing";
+    const SUMMARY: &'static str = "Signed hashed n-grams of words and characters: no download, no learning";
+    const SOURCE: &'static str = "Weinberger et al., Feature Hashing for Large Scale Multitask Learning, ICML 2009";
+    const EXAMPLE: &'static str = "dimension = 1024\nwords = [1, 2]\ncharacters = [3, 5]\ncharacter_weight = 0.5\n";
+
+    fn prepare(&mut self, _registry: &Registry) -> Result<()> {
+        self.check()
+    }
+}
+
+impl HashingConfig {
+    /// Checks what the ranges of the single fields cannot say.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] for a range of n-grams that is none, or if no n-gram is asked for at all.
+    pub(crate) fn check(&self) -> Result<()> {
+        for (field, [shortest, longest]) in [("words", self.words), ("characters", self.characters)] {
+            if shortest > longest || (shortest == 0 && longest > 0) {
+                return Err(Error::new(ErrorKind::Config, format!("[{shortest}, {longest}] is no range of n-grams"))
+                    .at_field(field)
+                    .help("allowed: the shortest, at least 1, then the longest, or [0, 0] for none"));
+            }
+        }
+        if self.words == [0, 0] && self.characters == [0, 0] {
+            return Err(Error::new(ErrorKind::Config, "there is neither a word nor a character n-gram")
+                .at_field("words")
+                .help("give a range to `words` or `characters`"));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Embedder for HashingConfig {
+    type Fitted = HashingEmbedder;
+
+    async fn fit(&self, _texts: &[&str], _cx: &FitContext) -> Result<HashingEmbedder> {
+        HashingEmbedder::new(self.clone())
+    }
+}
+
+router_core::register!(EmbedderRole, HashingConfig);
