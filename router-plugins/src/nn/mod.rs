@@ -1,1 +1,33 @@
-//! To be written.
+//! Small neural networks: what the plugins that train one share.
+//!
+//! Training runs on candle's automatic differentiation; inference does not touch it. A network in training is a list of plain
+//! [`Parameter`]s. In every step they are lent to candle as variables, the loss is differentiated, and [`AdamW`] moves the plain
+//! numbers. A fitted network is a [`FeedForward`] of plain f32 [`Layer`]s, run by the kernels in [`kernels`].
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`autodiff`] | the differentiable operations: linear layer, logistic loss, dropout |
+//! | [`optimizer`] | parameters and AdamW |
+//! | [`training`] | epochs, shuffled batches, early stopping, cancellation, divergence |
+//! | [`feed_forward`] | fitted layers: inference, saving and loading |
+//! | [`logistic`] | ridge logistic regression with an offset, solved exactly |
+//! | [`kernels`] | f32 matrix product, dot product, sigmoid |
+//! | [`random`] | initial weights and uniform numbers from a seed stream |
+//!
+//! # Determinism
+//! candle's CPU random numbers cannot be seeded, so none of its random operations are used: initial weights, dropout masks and
+//! the order of the batches come from the component's [`router_core::SeedStream`]. candle's matrix product splits its work by
+//! the number of threads of the machine or the environment, so [`autodiff::linear`] brings its own, sequential one. A fit runs
+//! on one thread; parallelism is over fits (folds, ensembles).
+
+pub mod autodiff;
+pub mod feed_forward;
+pub mod kernels;
+pub mod logistic;
+pub mod optimizer;
+pub mod random;
+pub mod training;
+
+pub use feed_forward::{Activation, FeedForward, ForwardScratch, Layer};
+pub use optimizer::{AdamW, Parameter};
+pub use training::{Objective, Schedule, TrainingSummary, train};

@@ -1,1 +1,36 @@
-//! To be written.
+//! `moe`: the mixture of experts of FineRouter (arXiv 2603.19415, section 3.3).
+//!
+//! A shared trunk reads the prompt's embedding. On it sit a general head for every model, and task heads for each task's
+//! candidate models alone, since the others have too little to gain from one. A prompt of a task is estimated by the task's
+//! heads where there are some, and by the general heads otherwise; so is a prompt without a task.
+//!
+//! Training has two phases:
+//!
+//! 1. Trunk and general heads on all prompts: masked binary cross-entropy of the sparse outcomes, soft targets, weighted by the
+//!    outcomes' weights, by AdamW with dropout and early stopping on held-out prompts. A general head starts at the logit of
+//!    its model's mean quality and nothing else.
+//! 2. Task heads on the prompts of their task, trunk and general heads frozen. A task head is its general head plus a residual
+//!    under a ridge penalty, which makes it a convex problem a head: it is solved exactly ([`crate::nn::logistic`]) rather than
+//!    by another round of gradient descent, so it needs neither epochs nor a learning rate. The penalty is chosen on the
+//!    held-out prompts if not given; "no task heads" is one of the choices. A head without evidence is its general head.
+//!
+//! A model that was never seen gets the mean model's head.
+//!
+//! # Cost
+//! Training: O(epochs * n * h * (d + m)) and O(n * candidates * h) a product with the Hessian in phase 2; times `members`.
+//! Inference a prompt: O(d*h + h*m + h*c), c the candidates of its task (`hard`) or of all tasks it may belong to (`soft`).
+//!
+//! # When to choose it
+//! With a discoverer, a few thousand prompts or more, and tasks within which different prompts want different models. On a few
+//! hundred prompts `neighbors` is harder to beat.
+
+mod config;
+mod expert;
+mod fit;
+mod fitted;
+mod heads;
+#[cfg(test)]
+mod tests;
+
+pub use config::{MoeConfig, Routing};
+pub use fitted::FittedMoe;

@@ -1,0 +1,236 @@
+//! The differentiable operations of training, on candle.
+//!
+//! The linear layer and the loss are operations of their own: candle's matrix product splits its work by the machine's threads
+//! and differentiates toward its input even where nobody asks, and the loss needs its stable form both ways.
+
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Device, Layout, Shape, Tensor};
+use faer::Accum;
+use router_core::{Error, ErrorKind, SeedStream};
+
+use crate::nn::feed_forward::Activation;
+use crate::nn::kernels::{View, cross_entropy, product, sigmoid};
+use crate::nn::random::uniform;
+
+/// A result of candle's.
+pub type TensorResult<T> = candle_core::Result<T>;
+
+/// candle's error as the framework's: a bug, because shapes are checked before.
+pub fn tensor_error(source: candle_core::Error) -> Error {
+    Error::new(ErrorKind::Internal, "a tensor operation failed").caused_by(source)
+}
+
+/// `input * weights' + bias`: `input` n x i, `weights` o x i, `bias` o; the result is n x o. Sequential. With
+/// `input_gradient` false nothing is differentiated toward `input`, which saves a third of the work in a first layer.
+///
+/// # Errors
+/// If the shapes disagree.
+pub fn linear(input: &Tensor, weights: &Tensor, bias: &Tensor, input_gradient: bool) -> TensorResult<Tensor> {
+    input.apply_op2(weights, Linear { input_gradient })?.broadcast_add(bias)
+}
+
+/// [`Activation`] on a tensor.
+///
+/// # Errors
+/// As candle's.
+pub fn activate(input: &Tensor, activation: Activation) -> TensorResult<Tensor> {
+    match activation {
+        Activation::Relu => input.relu(),
+        Activation::Gelu => input.gelu(),
+    }
+}
+
+/// Sets each number to zero with probability `rate` and divides the others by 1 - `rate` (Srivastava et al., JMLR 2014), with
+/// a mask from `stream`.
+///
+/// # Errors
+/// As candle's.
+pub fn dropout(input: &Tensor, rate: f64, stream: &mut SeedStream) -> TensorResult<Tensor> {
+    if rate <= 0.0 {
+        return Ok(input.clone());
+    }
+    let (rate, kept) = (rate as f32, (1.0 - rate).recip() as f32);
+    let mask = (0..input.elem_count()).map(|_| if uniform(stream) < rate { 0.0 } else { kept }).collect::<Vec<f32>>();
+    input.mul(&Tensor::from_vec(mask, input.shape(), &Device::Cpu)?)
+}
+
+/// The weighted sum of the cross-entropies of `logits` with `targets` in [0, 1], times `scale`: a scalar. An absent outcome has
+/// weight zero. `targets` and `weights` hold a number a logit, row by row.
+///
+/// # Errors
+/// If the lengths disagree.
+pub fn logistic_loss(logits: &Tensor, targets: Vec<f32>, weights: Vec<f32>, scale: f32) -> TensorResult<Tensor> {
+    logits.apply_op1(LogisticLoss { targets, weights, scale })
+}
+
+fn contiguous<'a>(storage: &'a CpuStorage, layout: &Layout) -> TensorResult<&'a [f32]> {
+    let (start, end) = layout
+        .contiguous_offsets()
+        .ok_or_else(|| candle_core::Error::Msg("the operation needs contiguous tensors".into()))?;
+    storage
+        .as_slice::<f32>()?
+        .get(start..end)
+        .ok_or_else(|| candle_core::Error::Msg("a layout beyond its storage".into()))
+}
+
+fn flat(tensor: &Tensor) -> TensorResult<Vec<f32>> {
+    tensor.flatten_all()?.to_vec1::<f32>()
+}
+
+struct Linear {
+    input_gradient: bool,
+}
+
+fn multiply(a: View<'_>, b: View<'_>) -> TensorResult<Vec<f32>> {
+    let ((rows, inner), (inner_too, cols)) = (a.shape(), b.shape());
+    if inner != inner_too {
+        return Err(candle_core::Error::Msg(format!("{rows} x {inner} times {inner_too} x {cols}")));
+    }
+    let mut out = vec![0.0; rows * cols];
+    product(a, b, Accum::Replace, &mut out);
+    Ok(out)
+}
+
+impl CustomOp2 for Linear {
+    fn name(&self) -> &'static str {
+        "sequential-linear"
+    }
+
+    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> TensorResult<(CpuStorage, Shape)> {
+        let ((n, inputs), (outputs, columns)) = (l1.shape().dims2()?, l2.shape().dims2()?);
+        let out = multiply(
+            View { data: contiguous(s1, l1)?, rows: n, cols: inputs, transposed: false },
+            View { data: contiguous(s2, l2)?, rows: outputs, cols: columns, transposed: true },
+        )?;
+        Ok((CpuStorage::F32(out), Shape::from((n, outputs))))
+    }
+
+    fn bwd(
+        &self,
+        input: &Tensor,
+        weights: &Tensor,
+        _result: &Tensor,
+        gradient: &Tensor,
+    ) -> TensorResult<(Option<Tensor>, Option<Tensor>)> {
+        let ((n, inputs), (outputs, _)) = (input.dims2()?, weights.dims2()?);
+        let (input, gradient) = (flat(input)?, flat(gradient)?);
+        let by_weights = multiply(
+            View { data: &gradient, rows: n, cols: outputs, transposed: true },
+            View { data: &input, rows: n, cols: inputs, transposed: false },
+        )?;
+        let by_weights = Tensor::from_vec(by_weights, (outputs, inputs), &Device::Cpu)?;
+        if !self.input_gradient {
+            return Ok((None, Some(by_weights)));
+        }
+        let by_input = multiply(
+            View { data: &gradient, rows: n, cols: outputs, transposed: false },
+            View { data: &flat(weights)?, rows: outputs, cols: inputs, transposed: false },
+        )?;
+        Ok((Some(Tensor::from_vec(by_input, (n, inputs), &Device::Cpu)?), Some(by_weights)))
+    }
+}
+
+struct LogisticLoss {
+    targets: Vec<f32>,
+    weights: Vec<f32>,
+    scale: f32,
+}
+
+impl CustomOp1 for LogisticLoss {
+    fn name(&self) -> &'static str {
+        "logistic-loss"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> TensorResult<(CpuStorage, Shape)> {
+        let logits = contiguous(storage, layout)?;
+        if logits.len() != self.targets.len() || logits.len() != self.weights.len() {
+            return Err(candle_core::Error::Msg("there is not one target and weight a logit".into()));
+        }
+        let mut sum = 0.0f64;
+        for ((&logit, &target), &weight) in logits.iter().zip(&self.targets).zip(&self.weights) {
+            if weight > 0.0 {
+                sum += f64::from(weight) * f64::from(cross_entropy(logit, target));
+            }
+        }
+        Ok((CpuStorage::F32(vec![(sum * f64::from(self.scale)) as f32]), Shape::from(())))
+    }
+
+    fn bwd(&self, logits: &Tensor, _result: &Tensor, gradient: &Tensor) -> TensorResult<Option<Tensor>> {
+        let scale = gradient.to_scalar::<f32>()? * self.scale;
+        let by_logits: Vec<f32> = flat(logits)?
+            .iter()
+            .zip(&self.targets)
+            .zip(&self.weights)
+            .map(
+                |((&logit, &target), &weight)| {
+                    if weight > 0.0 { scale * weight * (sigmoid(logit) - target) } else { 0.0 }
+                },
+            )
+            .collect();
+        Ok(Some(Tensor::from_vec(by_logits, logits.shape(), &Device::Cpu)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Var;
+    use router_core::Seed;
+
+    use super::*;
+
+    /// Loss of a two-layer network as a function of all its numbers, in one vector.
+    fn loss(values: &[f32], activation: Activation) -> (f32, Vec<f32>) {
+        let at = |from: usize, shape: &[usize]| {
+            let len: usize = shape.iter().product();
+            Var::from_tensor(&Tensor::from_vec(values[from..from + len].to_vec(), shape, &Device::Cpu).unwrap())
+                .unwrap()
+        };
+        let vars = [at(0, &[3, 2]), at(6, &[3]), at(9, &[2, 3]), at(15, &[2])];
+        let input = Tensor::from_vec(vec![0.5f32, -1.0, 2.0, 0.3, -0.7, 0.9], (3, 2), &Device::Cpu).unwrap();
+        let hidden = activate(&linear(&input, &vars[0], &vars[1], false).unwrap(), activation).unwrap();
+        let logits = linear(&hidden, &vars[2], &vars[3], true).unwrap();
+        let targets = vec![1.0, 0.25, 0.0, 9.0, 0.5, 1.0];
+        let weights = vec![1.0, 2.0, 0.5, 0.0, 1.0, 1.0];
+        let loss = logistic_loss(&logits, targets, weights, 0.5).unwrap();
+        let store = loss.backward().unwrap();
+        let gradients = vars.iter().flat_map(|var| flat(store.get(var).unwrap()).unwrap()).collect();
+        (loss.to_scalar::<f32>().unwrap(), gradients)
+    }
+
+    #[test]
+    fn gradients_agree_with_finite_differences() {
+        let values: Vec<f32> = (0..17).map(|i| ((i * 7 % 11) as f32 - 5.0) / 6.0).collect();
+        for activation in [Activation::Relu, Activation::Gelu] {
+            let (_, gradients) = loss(&values, activation);
+            for at in 0..values.len() {
+                let moved = |by: f32| {
+                    let mut values = values.clone();
+                    values[at] += by;
+                    f64::from(loss(&values, activation).0)
+                };
+                let numeric = (moved(5e-3) - moved(-5e-3)) / 1e-2;
+                let exact = f64::from(gradients[at]);
+                assert!((numeric - exact).abs() < 2e-3, "{activation:?} {at}: {numeric} and {exact}");
+            }
+        }
+    }
+
+    #[test]
+    fn dropout_keeps_the_mean_and_repeats_with_its_stream() {
+        let ones = Tensor::ones((100, 100), candle_core::DType::F32, &Device::Cpu).unwrap();
+        let run = |seed| flat(&dropout(&ones, 0.25, &mut Seed::root(seed).stream("d")).unwrap()).unwrap();
+        let kept = run(1);
+        assert!(kept.iter().all(|&x| x == 0.0 || (x - 4.0 / 3.0).abs() < 1e-6));
+        assert!((kept.iter().sum::<f32>() / 1e4 - 1.0).abs() < 0.03);
+        assert_eq!(kept, run(1));
+        assert_ne!(kept, run(2));
+    }
+
+    #[test]
+    fn a_wrong_shape_is_an_error_not_a_panic() {
+        let x = Tensor::zeros((2, 3), candle_core::DType::F32, &Device::Cpu).unwrap();
+        let w = Tensor::zeros((4, 5), candle_core::DType::F32, &Device::Cpu).unwrap();
+        let b = Tensor::zeros(4, candle_core::DType::F32, &Device::Cpu).unwrap();
+        assert!(linear(&x, &w, &b, true).is_err());
+        assert!(logistic_loss(&x, vec![0.0], vec![0.0], 1.0).is_err());
+    }
+}

@@ -1,0 +1,131 @@
+//! Plain f32 kernels of inference. Sequential: the same numbers at any thread count.
+#![allow(clippy::indexing_slicing, reason = "indices run over the chunk they index")]
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
+use router_core::{Matrix, MatrixView};
+
+/// Independent sums that [`dot`] keeps, so that the compiler can use vector registers.
+const LANES: usize = 16;
+
+/// `out = input * weights' + bias`: `input` is n x i, `weights` o x i, `bias` o, and `out` is reset to n x o. O(n i o).
+///
+/// # Panics
+/// If the dimensions disagree.
+pub fn affine(input: MatrixView<'_>, weights: &Matrix, bias: &[f32], out: &mut Matrix) {
+    let (n, outputs) = (input.rows(), weights.rows());
+    out.reset(n, outputs);
+    for row in 0..n {
+        out.row_mut(row).copy_from_slice(bias);
+    }
+    product(
+        View { data: input.as_slice(), rows: n, cols: input.cols(), transposed: false },
+        View { data: weights.as_slice(), rows: outputs, cols: weights.cols(), transposed: true },
+        Accum::Add,
+        out.as_mut_slice(),
+    );
+}
+
+/// A row-major matrix, to be read as itself or transposed.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    /// `rows x cols` numbers, row by row.
+    pub(crate) data: &'a [f32],
+    /// Rows as stored.
+    pub(crate) rows: usize,
+    /// Columns as stored.
+    pub(crate) cols: usize,
+    /// Whether it is read transposed.
+    pub(crate) transposed: bool,
+}
+
+impl<'a> View<'a> {
+    /// Rows and columns as read.
+    pub(crate) fn shape(&self) -> (usize, usize) {
+        if self.transposed { (self.cols, self.rows) } else { (self.rows, self.cols) }
+    }
+
+    fn read(&self) -> MatRef<'a, f32> {
+        let stored = MatRef::from_row_major_slice(self.data, self.rows, self.cols);
+        if self.transposed { stored.transpose() } else { stored }
+    }
+}
+
+/// Writes or adds `a * b` to the row-major `out`, on this thread.
+///
+/// # Panics
+/// If the dimensions disagree.
+pub(crate) fn product(a: View<'_>, b: View<'_>, accumulate: Accum, out: &mut [f32]) {
+    let (rows, cols) = (a.shape().0, b.shape().1);
+    matmul(MatMut::from_row_major_slice_mut(out, rows, cols), accumulate, a.read(), b.read(), 1.0, Par::Seq);
+}
+
+/// The dot product of two vectors of the same length (the shorter one's, if they differ).
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let (a_chunks, a_rest) = a.as_chunks::<LANES>();
+    let (b_chunks, b_rest) = b.as_chunks::<LANES>();
+    let mut sums = [0.0f32; LANES];
+    for (a, b) in a_chunks.iter().zip(b_chunks) {
+        for lane in 0..LANES {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    sums.iter().sum::<f32>() + rest
+}
+
+/// `to += factor * from`, over the shorter length.
+pub fn add_scaled(to: &mut [f32], factor: f32, from: &[f32]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to += factor * from;
+    }
+}
+
+/// The logistic function, 1 / (1 + exp(-z)). In [0, 1] for every z that is a number.
+pub fn sigmoid(logit: f32) -> f32 {
+    // Of the two forms, the one whose exponential cannot overflow.
+    if logit >= 0.0 {
+        1.0 / (1.0 + (-logit).exp())
+    } else {
+        let small = logit.exp();
+        small / (1.0 + small)
+    }
+}
+
+/// Cross-entropy of the target `quality` in [0, 1] under the logit: log(1 + exp(z)) - quality * z, without overflow.
+pub fn cross_entropy(logit: f32, quality: f32) -> f32 {
+    logit.max(0.0) - quality * logit + (-logit.abs()).exp().ln_1p()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn affine_agrees_with_numbers_worked_out_by_hand() {
+        let x = Matrix::from_vec(2, 2, vec![1.0, 2.0, 3.0, 4.0]).unwrap();
+        let w = Matrix::from_vec(3, 2, vec![1.0, 0.0, 0.0, 1.0, 1.0, -1.0]).unwrap();
+        let mut out = Matrix::default();
+        affine(x.view(), &w, &[10.0, 20.0, 30.0], &mut out);
+        assert_eq!(out.as_slice(), [11.0, 22.0, 29.0, 13.0, 24.0, 29.0]);
+    }
+
+    #[test]
+    fn dot_adds_every_element() {
+        for len in [0, 1, 15, 16, 17, 50] {
+            let a: Vec<f32> = (0..len).map(|i| i as f32).collect();
+            let expected: f32 = (0..len).map(|i| (i * i) as f32).sum();
+            assert_eq!(dot(&a, &a), expected);
+        }
+    }
+
+    #[test]
+    fn extreme_logits_stay_finite() {
+        for z in [-1e30f32, -200.0, 0.0, 200.0, 1e30] {
+            assert!((0.0..=1.0).contains(&sigmoid(z)));
+            assert!(cross_entropy(z, 0.5).is_finite());
+        }
+        assert_eq!(cross_entropy(0.0, 0.3), 2f32.ln());
+        assert_eq!(cross_entropy(50.0, 1.0), (-50f32).exp());
+    }
+}
