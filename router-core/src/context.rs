@@ -29,6 +29,11 @@ impl FitContext {
         self
     }
 
+    /// The same progress and cancellation under another root seed, for work that is repeated over seeds.
+    pub fn with_seed(&self, seed: u64) -> Self {
+        Self { seed: Seed::root(seed), progress: Arc::clone(&self.progress), cancel: self.cancel.clone() }
+    }
+
     /// Stops when `cancel` says so.
     pub fn with_cancel(mut self, cancel: CancelToken) -> Self {
         self.cancel = cancel;

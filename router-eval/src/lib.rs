@@ -1,1 +1,35 @@
-//! Stub.
+//! Evaluation that nobody can dispute: references, paired bootstrap, and a report.
+//!
+//! - [`train_test`] fits configurations on one data set and evaluates them on others
+//! - [`artifact`] evaluates a router that `router train` stored, against the [`References`] stored beside it
+//! - [`cross_validate`] fits everything anew for every fold
+//!
+//! All of them give an [`Evaluation`]: a [`Summary`], every single decision, and files for people and programs.
+//!
+//! Every router is held against the same references, fitted on the same training prompts: a random choice, the cheapest
+//! model, the best single model, the static mixture of models that costs the same, tuned nearest neighbors on the router's
+//! own embedding, the best model of the prompt's true benchmark, and the oracle. Every number has an interval.
+
+mod arena;
+mod bootstrap;
+mod contest;
+mod decisions;
+mod evaluate;
+mod evaluation;
+mod leakage;
+mod notes;
+mod options;
+mod pick;
+mod references;
+mod report;
+mod scores;
+mod summarize;
+pub mod summary;
+mod timing;
+
+pub use decisions::DecisionRow;
+pub use evaluate::{artifact, cross_validate, train_test};
+pub use evaluation::Evaluation;
+pub use options::{NamedConfig, NearDuplicates, Options};
+pub use references::References;
+pub use summary::Summary;

@@ -1,0 +1,131 @@
+//! Cross-validation: everything is fitted anew for every fold, on the other folds alone.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use router_core::types::matrix::Embeddings as Vectors;
+use router_core::{Dataset, FitContext, Folds, PromptsView, Registry, Result, Router, TrainingSet, UnfittedRouter};
+
+use crate::contest::Contest;
+use crate::evaluate::embedded::{Embedded, Embeddings};
+use crate::evaluate::route::{embed_timed, embedding_seconds, play};
+use crate::evaluate::train_test::{arenas, draws};
+use crate::evaluate::{check_names, resolved, seeds, unfitted};
+use crate::evaluation::Evaluation;
+use crate::options::{NamedConfig, Options};
+use crate::references::{References, Rows};
+use crate::summarize::{Circumstances, summarize};
+
+/// Cross-validates every configuration on each of `data`: every data set by itself, with its own models, the results pooled.
+///
+/// Each seed deals its own folds, near duplicates sharing one. For every fold, the embedder (if it learns), the references and
+/// every router are fitted on the other folds alone, whatever cross-fitting they do inside. An embedder that does not learn
+/// embeds every prompt once. Cost: `seeds x folds` fits of every configuration.
+///
+/// # Errors
+/// [`router_core::ErrorKind::Usage`] for fewer than two folds, more folds than groups of near duplicates, no configuration, or
+/// two of one name; whatever a component reports; [`router_core::ErrorKind::Cancelled`].
+pub fn cross_validate(
+    configs: &[NamedConfig],
+    registry: &Registry,
+    data: &[Arc<Dataset>],
+    folds: usize,
+    options: &Options,
+    cx: &FitContext,
+) -> Result<Evaluation> {
+    options.check()?;
+    check_names(configs)?;
+    let nominal = configs.first().map_or(0, |first| first.config.cost.nominal_output_tokens);
+    let mut all = Vec::with_capacity(data.len());
+    for data in data {
+        all.extend(arenas(std::slice::from_ref(data), data.models(), nominal)?);
+    }
+    if all.is_empty() {
+        arenas(&[], &router_core::ModelPool::default(), nominal)?;
+    }
+    let mut contest = Contest::new(all, seeds(configs, options), Some(folds));
+    let mut unpriced = BTreeSet::new();
+    let steps = data.len() * contest.seeds.len() * folds * configs.len();
+    let bar = cx.begin("cross-validating", Some(steps as u64));
+    for (data_number, data) in data.iter().enumerate() {
+        let mut embeddings = Embeddings::default();
+        for (seed_number, &seed) in contest.seeds.clone().iter().enumerate() {
+            let cx = cx.with_seed(seed);
+            let unfitted = unfitted(configs, seed, registry)?;
+            let folds = Folds::new(data.groups(), folds, &cx.child("evaluation").child(data.name()).seed().clone())?;
+            for fold in 0..folds.count() {
+                let (train, held_out) = folds.split(fold);
+                let cx = cx.child(&format!("fold/{fold}")).silent();
+                let mut splits = Splits {
+                    data,
+                    train: &train,
+                    held_out: &held_out,
+                    all: &mut embeddings,
+                    anew: Embeddings::default(),
+                };
+                let mut plays = Vec::new();
+                let mut first: Option<(TrainingSet, Vectors, f64)> = None;
+                let Some(arena) = contest.arenas.get(data_number) else { continue };
+                for (named, unfitted) in configs.iter().zip(&unfitted) {
+                    cx.check_cancelled()?;
+                    let (router, set, vectors, seconds) = splits.fit(unfitted, &cx)?;
+                    let prompts = PromptsView::rows(data.prompts(), &held_out);
+                    plays.extend(play(&named.name, &router, prompts, &vectors, seconds, options.stages)?);
+                    first.get_or_insert((set, vectors, seconds));
+                    bar.advance(1);
+                }
+                let Some((set, vectors, embedding_seconds)) = first else { continue };
+                let references = References::fit(&set, registry, nominal, &cx)?;
+                unpriced.extend(references.unpriced());
+                let cell = Rows { arena, rows: &held_out, embeddings: vectors.vectors.view(), embedding_seconds };
+                plays.extend(references.play(cell, &plays, &draws(options, &arena.name, seed, fold))?);
+                contest.enter(data_number, seed_number, fold, &held_out, plays)?;
+            }
+        }
+    }
+    let circumstances = Circumstances {
+        train: None,
+        unpriced_models: unpriced.into_iter().collect(),
+        nominal_output_tokens: nominal,
+        leaks: None,
+    };
+    let (summary, decisions) = summarize(&contest, circumstances, options)?;
+    let first_seed = contest.seeds.first().copied().unwrap_or_default();
+    let configs = resolved(configs, &unfitted(configs, first_seed, registry)?)?;
+    Ok(Evaluation { summary, decisions, tasks: None, configs })
+}
+
+/// One fold of one data set, and the embeddings made for it so far.
+struct Splits<'a> {
+    data: &'a Arc<Dataset>,
+    train: &'a [usize],
+    held_out: &'a [usize],
+    /// Embeddings of the whole data set by embedders that do not learn.
+    all: &'a mut Embeddings,
+    /// Embeddings of the training part by embedders that were fitted on it.
+    anew: Embeddings,
+}
+
+impl Splits<'_> {
+    /// Fits `router` on the training part; gives the set it was fitted on, the embeddings of the held-out part, and the
+    /// seconds that embedding a prompt takes.
+    fn fit(&mut self, router: &UnfittedRouter, cx: &FitContext) -> Result<(Router, TrainingSet, Vectors, f64)> {
+        let held_out = self.data.subset(self.held_out);
+        if router.embedder_learns() {
+            let train = Arc::new(self.data.subset(self.train));
+            let Embedded { set, embedder } = self.anew.of(router, &train, cx)?.1;
+            let router = router.fit_embedded(&set, embedder, cx)?;
+            let (vectors, seconds) = embed_timed(&router, held_out.prompts())?;
+            return Ok((router, set, vectors, seconds));
+        }
+        let Embedded { set: whole, embedder } = self.all.of(router, self.data, cx)?.1;
+        let set = whole.subset(self.train)?;
+        let router = router.fit_embedded(&set, embedder, cx)?;
+        let seconds = embedding_seconds(&router, held_out.prompts())?;
+        let mut vectors = router_core::Matrix::zeros(self.held_out.len(), whole.embeddings().cols());
+        for (at, &row) in self.held_out.iter().enumerate() {
+            vectors.row_mut(at).copy_from_slice(whole.embeddings().row(row));
+        }
+        Ok((router, set, Vectors::new(vectors), seconds))
+    }
+}

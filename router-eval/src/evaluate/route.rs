@@ -1,0 +1,113 @@
+//! What fitted routers choose.
+#![allow(clippy::indexing_slicing, reason = "rows and models are within the estimates' shape")]
+
+use router_core::traits::PromptsView;
+use router_core::types::matrix::Embeddings;
+use router_core::{Decision, Error, ErrorKind, Estimates, Matrix, Plan, Prompt, Result, Router, Stage};
+
+use crate::contest::Play;
+use crate::pick::Pick;
+use crate::timing::timed;
+
+/// Prompts that are embedded again to time it, where embeddings were made long before.
+const TIMED_PROMPTS: usize = 256;
+
+/// Embeds `prompts` and measures the seconds a prompt.
+pub(crate) fn embed_timed(router: &Router, prompts: &[Prompt]) -> Result<(Embeddings, f64)> {
+    let (embeddings, seconds) = timed(|| router.embed_blocking(prompts));
+    Ok((embeddings?, seconds / prompts.len().max(1) as f64))
+}
+
+/// The seconds that embedding one of `prompts` takes, measured on the first few.
+pub(crate) fn embedding_seconds(router: &Router, prompts: &[Prompt]) -> Result<f64> {
+    Ok(embed_timed(router, prompts.get(..TIMED_PROMPTS).unwrap_or(prompts))?.1)
+}
+
+/// What `router` chooses for `prompts`, whose embedding took `embedding_seconds` each; with `stages`, what each of its stages
+/// chooses alone too, if it has both.
+pub(crate) fn play(
+    name: &str,
+    router: &Router,
+    prompts: PromptsView<'_>,
+    embeddings: &Embeddings,
+    embedding_seconds: f64,
+    stages: bool,
+) -> Result<Vec<Play>> {
+    let mut decisions = vec![Decision::default(); prompts.len()];
+    let (routed, seconds) = timed(|| router.route_embedded(prompts, embeddings, &[], &mut decisions));
+    routed?;
+    let picks = decisions.iter().map(pick).collect::<Result<_>>()?;
+    let mut plays = vec![Play::router(name, picks).timed(seconds, embedding_seconds)];
+    if stages {
+        plays.extend(stages_alone(name, router, prompts, embeddings)?);
+    }
+    Ok(plays)
+}
+
+fn pick(decision: &Decision) -> Result<Pick> {
+    match &decision.plan {
+        Plan::NoEligibleModel => Ok(Pick::Nobody),
+        Plan::One(model) => Ok(Pick::One(*model)),
+        other => Err(Error::new(ErrorKind::Unsupported, format!("evaluation cannot score the plan {other:?}"))
+            .help("use a policy that sends every prompt to one model")),
+    }
+}
+
+/// What stage 1 and stage 2 would choose without each other, by the router's own policy where that is `utility`, otherwise by
+/// expected quality; ties to the cheaper model, then to the lowest index. Several estimators of a stage count by their
+/// weights in the aggregate, or equally where it has none.
+fn stages_alone(name: &str, router: &Router, prompts: PromptsView<'_>, embeddings: &Embeddings) -> Result<Vec<Play>> {
+    let of = |stage: Stage| -> Vec<usize> {
+        router.parts().enumerate().filter(|(_, part)| part.stage == stage).map(|(at, _)| at).collect()
+    };
+    let (task, prompt) = (of(Stage::Task), of(Stage::Prompt));
+    if task.is_empty() || prompt.is_empty() {
+        return Ok(Vec::new());
+    }
+    let prediction = router.predict_embedded(prompts, embeddings.vectors.view())?;
+    let lambda = lambda(router);
+    Ok([("stage 1 alone", task), ("stage 2 alone", prompt)]
+        .into_iter()
+        .map(|(what, parts)| {
+            let weights = weights(&parts, router.part_weights());
+            let picks = (0..prompts.len())
+                .map(|row| best(&prediction.parts, &parts, &weights, &prediction.cost_usd, lambda, row));
+            Play::router(format!("{name}: {what}"), picks.collect())
+        })
+        .collect())
+}
+
+/// Quality given up for a US dollar saved, if the policy says so.
+fn lambda(router: &Router) -> f64 {
+    let policy = router.config().policy.as_ref().filter(|policy| policy.name == "utility");
+    policy.and_then(|policy| policy.parameters.get("lambda")).and_then(serde_json::Value::as_f64).unwrap_or(0.0)
+}
+
+fn weights(parts: &[usize], of_all: Option<&[f32]>) -> Vec<f64> {
+    let weights: Vec<f64> = match of_all {
+        Some(of_all) => parts.iter().map(|&part| of_all.get(part).copied().map_or(0.0, f64::from)).collect(),
+        None => vec![1.0; parts.len()],
+    };
+    let sum: f64 = weights.iter().sum();
+    if sum > 0.0 {
+        weights.into_iter().map(|weight| weight / sum).collect()
+    } else {
+        vec![1.0 / parts.len() as f64; parts.len()]
+    }
+}
+
+fn best(estimates: &[Estimates], parts: &[usize], weights: &[f64], cost_usd: &Matrix, lambda: f64, row: usize) -> Pick {
+    let costs = cost_usd.row(row);
+    let utility = |model: usize| {
+        let quality: f64 = parts
+            .iter()
+            .zip(weights)
+            .map(|(&part, weight)| weight * f64::from(estimates[part].quality().get(row, model)))
+            .sum();
+        quality - lambda * f64::from(costs[model])
+    };
+    (0..costs.len())
+        .map(|model| (model, utility(model)))
+        .max_by(|a, b| a.1.total_cmp(&b.1).then(costs[b.0].total_cmp(&costs[a.0])).then(b.0.cmp(&a.0)))
+        .map_or(Pick::Nobody, |(model, _)| Pick::One(model))
+}
