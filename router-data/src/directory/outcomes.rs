@@ -237,7 +237,7 @@ impl Reader<'_> {
             }
         }
         for (name, tally) in unread {
-            let message = format!("the field is not read, here and in {} other lines", tally.count - 1);
+            let message = format!("the field is not read; lines that have it: {}", tally.count);
             self.findings.push(
                 Finding::warning(self.path, tally.first, message)
                     .at_field(name)

@@ -72,13 +72,15 @@ pub(crate) fn read(path: &Path, findings: &mut Findings) -> Prompts {
     }
     for (field, (line, count)) in unread {
         findings.push(
-            Finding::warning(path, line, format!("the field is not read, here and in {} other lines", count - 1))
+            Finding::warning(path, line, format!("the field is not read; lines that have it: {count}"))
                 .at_field(field)
                 .help(format!("the fields are {}", FIELDS.join(", "))),
         );
     }
     if found.complete && found.rows.is_empty() {
         findings.push(Finding::error(path, 1, "there is no prompt").help(SHAPE));
+        // One finding says it; an unknown prompt in every row of outcomes would say no more.
+        found.complete = false;
     }
     found
 }

@@ -69,8 +69,10 @@ pub(crate) fn utf8<'a>(path: &Path, line: usize, bytes: &'a [u8], findings: &mut
         Err(source) => {
             let at = source.valid_up_to();
             let byte = bytes.get(at).copied().unwrap_or_default();
+            let before = String::from_utf8_lossy(bytes.get(at.saturating_sub(12)..at).unwrap_or_default());
+            let before = before.trim_start_matches('\u{fffd}');
             findings.push(
-                Finding::error(path, line, format!("byte {} of the line, 0x{byte:02X}, is not UTF-8", at + 1))
+                Finding::error(path, line, format!("byte 0x{byte:02X} behind `{before}` is not UTF-8"))
                     .help("save the whole file in one encoding, UTF-8"),
             );
             None

@@ -23,6 +23,8 @@ mod pool;
 mod skill;
 mod wording;
 
+use std::collections::BTreeSet;
+
 use rand::RngExt as _;
 use rand::seq::SliceRandom as _;
 use router_core::{Dataset, Error, ErrorKind, Matrix, Outcome, Outcomes, Prompt, Result, Seed, SeedStream};
@@ -119,8 +121,10 @@ impl World {
         let seed = Seed::root(self.seed).child("synthetic split");
         let split = split::by_labels(&self.planted, self.dataset.groups(), train_share, &seed)?;
         let (train, test) = (self.part(&split.train), self.part(&split.test));
-        for task in &self.planted {
-            if !train.planted.contains(task) || !test.planted.contains(task) {
+        let tasks = |world: &Self| world.planted.iter().copied().collect::<BTreeSet<u32>>();
+        let (on_train, on_test) = (tasks(&train), tasks(&test));
+        for task in tasks(self) {
+            if !on_train.contains(&task) || !on_test.contains(&task) {
                 return Err(Error::new(ErrorKind::Usage, format!("task {task} is too small to be split"))
                     .help("make the smallest task larger"));
             }
