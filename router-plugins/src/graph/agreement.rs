@@ -24,7 +24,9 @@ impl Contingency {
         let (a, b) = (renumbered(a), renumbered(b));
         let sizes = |labels: &[u32]| {
             let mut sizes = vec![0; labels.iter().max().map_or(0, |&label| label as usize + 1)];
-            labels.iter().for_each(|&label| sizes[label as usize] += 1);
+            for &label in labels {
+                sizes[label as usize] += 1;
+            }
             sizes
         };
         let mut cells = BTreeMap::new();
@@ -115,7 +117,7 @@ mod tests {
     fn the_values_are_those_of_scikit_learn() {
         // sklearn.metrics 1.9.1, adjusted_rand_score and normalized_mutual_info_score.
         assert!((adjusted_rand_index(&A, &B).unwrap() - 0.3125).abs() < 1e-12);
-        assert!((normalized_mutual_information(&A, &B).unwrap() - 0.48814049285708533).abs() < 1e-12);
+        assert!((normalized_mutual_information(&A, &B).unwrap() - 0.488_140_492_857_085_3).abs() < 1e-12);
     }
 
     #[test]

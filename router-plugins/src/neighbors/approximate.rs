@@ -38,8 +38,8 @@ impl SmallWorld {
     /// Inserts the points one after the other: inserting in parallel would give another graph every time.
     pub(super) fn new(points: MatrixView<'_>, bar: &dyn ProgressBar, cancel: &CancelToken) -> Result<Self> {
         let mut graph = Hnsw::new(CONNECTIONS, points.rows().max(1), LAYERS, BUILD_WIDTH, InnerProduct);
-        // Candidates that pruning would drop stay as long as there is room: otherwise tight groups fall apart.
-        graph.set_keeping_pruned(true);
+        // Keeping pruned candidates (an option of the library) would clog the links of hubs: on the clustered points of the
+        // tests recall falls below 0.9.
         for row in 0..points.rows() {
             if row % 256 == 0 {
                 cancel.check()?;

@@ -123,6 +123,7 @@ impl Selection {
 }
 
 /// Higher similarity first, then lower row.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that sorting asks for")]
 pub(super) fn better(a: &(f32, u32), b: &(f32, u32)) -> std::cmp::Ordering {
     b.0.total_cmp(&a.0).then(a.1.cmp(&b.1))
 }

@@ -110,7 +110,6 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
 /// [`router_core::ErrorKind::NonFinite`] for a number that is not finite.
 pub fn knn(points: MatrixView<'_>, queries: MatrixView<'_>, k: usize, exclude_self: bool) -> Result<Neighbors> {
     points.check_finite("points")?;
-    queries.check_finite("queries")?;
     let index = NeighborIndex::exact(normalized(points));
     index.search_blocks(normalized(queries).view(), k, exclude_self, &Silent, &CancelToken::new())
 }
@@ -161,7 +160,8 @@ impl NeighborIndex {
     /// The `k` nearest points of every query (q x d), on rayon's current pool.
     ///
     /// # Errors
-    /// [`router_core::ErrorKind::Shape`] for another dimension; [`router_core::ErrorKind::Cancelled`].
+    /// [`router_core::ErrorKind::Shape`] for another dimension; [`router_core::ErrorKind::NonFinite`];
+    /// [`router_core::ErrorKind::Cancelled`].
     pub fn search(&self, queries: MatrixView<'_>, k: usize, cx: &FitContext) -> Result<Neighbors> {
         let bar = cx.begin("searching neighbors", Some(queries.rows() as u64));
         self.search_blocks(queries, k, false, bar.as_ref(), cx.cancel_token())
@@ -179,7 +179,7 @@ impl NeighborIndex {
     /// The `k` nearest points of every query (q x d), on the calling thread.
     ///
     /// # Errors
-    /// [`router_core::ErrorKind::Shape`] for another dimension.
+    /// [`router_core::ErrorKind::Shape`] for another dimension; [`router_core::ErrorKind::NonFinite`].
     pub fn search_here(&self, queries: MatrixView<'_>, k: usize) -> Result<Neighbors> {
         let (mut found, step) = self.prepare(queries, k, false)?;
         if found.k > 0 {
@@ -222,6 +222,7 @@ impl NeighborIndex {
         if queries.cols() != self.points.cols() {
             return Err(Error::shape("dimension of the queries", self.points.cols(), queries.cols()));
         }
+        queries.check_finite("queries")?;
         if exclude_self && queries.rows() != self.points.rows() {
             return Err(Error::shape("queries that are the points", self.points.rows(), queries.rows()));
         }

@@ -1,1 +1,37 @@
-//! To be written.
+//! Tasks as communities of a graph of prompts that read alike and rank the models alike.
+//!
+//! Stage 1 of FineRouter (arXiv 2603.19415): every prompt is joined to its nearest prompts, an edge weighs
+//!
+//! ```text
+//! (1 - agreement) * cosine of the embeddings + agreement * rank-biased overlap of the model rankings
+//! ```
+//!
+//! and the communities that Leiden finds are the tasks. Both terms are inner products (see
+//! [`rank_overlap`](crate::graph::rank_overlap)), so neighbors under the joint similarity are exact, not re-ranked candidates.
+//! By default the overlap has chance removed: a prompt on which all models do equally well or badly says nothing about which
+//! model to choose, and lies where its words put it.
+//!
+//! Communities below `minimum_size` are folded into the one they are most connected with, beyond what chance would give. A
+//! prompt that is connected with nothing has no task.
+//!
+//! # Cost
+//!
+//! With n prompts, d dimensions, m models and D depths (at most m - 1, m D at most about 2,000): the neighbors cost
+//! O(n^2 (d + m D)) flops as blocked matrix products (seconds up to 20,000 prompts; beyond `exact_limit` a navigable
+//! small-world graph takes O(n log n (d + m D))), Leiden O(n k log n). Memory is O(n (d + m D + k)), never n x n.
+//!
+//! # When to choose it
+//!
+//! When prompts come without labels that say what they need, and outcomes of several models are known for each. With outcomes
+//! of one model a prompt there are no rankings, and the graph is of wording alone. `agreement = 0` is plain semantic
+//! clustering; a high agreement finds tasks that differ in which models can do them, whatever the words, and gives the
+//! classifier more to learn.
+
+mod config;
+mod discover;
+mod small;
+
+pub use config::{Edges, GraphConfig, Objective, Small};
+
+#[cfg(test)]
+mod tests;

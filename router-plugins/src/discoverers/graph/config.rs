@@ -1,0 +1,137 @@
+//! Parameters of the graph discoverer.
+
+use router_core::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::discover;
+use crate::graph::{Chance, Ties};
+use crate::neighbors::{EXACT_LIMIT, Search};
+
+/// What a good set of communities is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Objective {
+    /// More weight inside than among nodes of the same strengths at random.
+    #[default]
+    Modularity,
+    /// Denser inside than the resolution, sparser between: the constant Potts model, without a size that it prefers.
+    Cpm,
+}
+
+/// Which prompts may be joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Edges {
+    /// The nearest under the joint similarity.
+    #[default]
+    Joint,
+    /// The nearest by embedding; the joint similarity only weighs them. Rankings can then cut what words join, but not join
+    /// what words separate.
+    Semantic,
+}
+
+/// What becomes of a community below the minimum size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Small {
+    /// It joins the community that it is most connected with beyond chance; without one, its prompts have no task.
+    #[default]
+    Fold,
+    /// Its prompts have no task.
+    None,
+}
+
+/// Parameters of the `graph` discoverer; see the [module](super).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct GraphConfig {
+    /// Nearest prompts that each prompt is joined to. Default 20.
+    #[schemars(range(min = 1, max = 1000))]
+    pub neighbors: usize,
+    /// Weight of the agreement of model rankings against the similarity of embeddings, 0 (words alone) to 1 (rankings alone).
+    /// Default 0.4.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub agreement: f64,
+    /// Persistence p of rank-biased overlap: the lower, the more only the best models count. Default 0.9.
+    #[schemars(range(min = 0.01, max = 0.999))]
+    pub persistence: f64,
+    /// How tied models share a rank: `normalized` (default; RBO^b, a ranking agrees with itself by 1) or `averaged` (RBO^a).
+    pub ties: Ties,
+    /// Whether the agreement that random rankings have is `removed` (default) or `included`, as published. Included, prompts
+    /// that all models solve and prompts that none does agree fully.
+    pub chance: Chance,
+    /// Where candidates for edges come from: `joint` (default) or `semantic`.
+    pub edges: Edges,
+    /// What communities maximize: `modularity` (default) or `cpm`.
+    pub quality: Objective,
+    /// The higher, the more and the smaller tasks. For `cpm` in units of the graph's density, the weight of all edges over
+    /// all pairs of prompts, so that 1 is a fair start for both. Default 1.
+    #[schemars(range(min = 0.0, max = 100_000.0))]
+    pub resolution: f64,
+    /// Prompts that a task needs. Default 10.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub minimum_size: usize,
+    /// What becomes of smaller communities: `fold` (default) or `none`.
+    pub small: Small,
+    /// How neighbors are searched: `automatic` (default), `exact` or `approximate`.
+    pub search: Search,
+    /// Up to how many prompts the automatic search is exact. Default 50,000.
+    #[schemars(range(min = 0))]
+    pub exact_limit: usize,
+}
+
+impl Default for GraphConfig {
+    fn default() -> Self {
+        Self {
+            neighbors: 20,
+            agreement: 0.4,
+            persistence: 0.9,
+            ties: Ties::Normalized,
+            chance: Chance::Removed,
+            edges: Edges::Joint,
+            quality: Objective::Modularity,
+            resolution: 1.0,
+            minimum_size: 10,
+            small: Small::Fold,
+            search: Search::Automatic,
+            exact_limit: EXACT_LIMIT,
+        }
+    }
+}
+
+impl GraphConfig {
+    /// Checks what a configuration built in code may get wrong; one that is read from a file is checked by its schema.
+    fn check(&self) -> Result<()> {
+        let fail = |field: &str, value: &dyn std::fmt::Display, allowed: &str| {
+            Err(Error::new(ErrorKind::Config, format!("{value} is out of range")).at_field(field).help(allowed))
+        };
+        if self.neighbors == 0 {
+            return fail("neighbors", &self.neighbors, "allowed: at least 1");
+        }
+        if !(0.0..=1.0).contains(&self.agreement) {
+            return fail("agreement", &self.agreement, "allowed: at least 0 and at most 1");
+        }
+        if !self.resolution.is_finite() || self.resolution < 0.0 {
+            return fail("resolution", &self.resolution, "allowed: a finite number, at least 0");
+        }
+        Ok(())
+    }
+}
+
+impl PluginConfig for GraphConfig {
+    const NAME: &'static str = "graph";
+    const SUMMARY: &'static str = "Communities of prompts that read alike and rank the models alike";
+    const SOURCE: &'static str =
+        "FineRouter, arXiv 2603.19415; Leiden: Traag et al. 2019; rank-biased overlap with ties: Corsi and Urbano 2024";
+    const EXAMPLE: &'static str = "neighbors = 20\nagreement = 0.4\nresolution = 1.0\nminimum_size = 10\n";
+}
+
+impl TaskDiscoverer for GraphConfig {
+    fn discover(&self, set: &TrainingSet, cx: &FitContext) -> Result<TaskMap> {
+        self.check()?;
+        discover::discover(self, set, cx)
+    }
+}
+
+router_core::register!(DiscovererRole, GraphConfig);
