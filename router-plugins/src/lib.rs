@@ -4,7 +4,7 @@
 //! approximate nearest-neighbor search), [`nn`] (small neural networks on candle).
 //!
 //! A binary, test, bench or example that collects plugins must say `use router_plugins as _;`: the linker silently drops a
-//! crate that nothing mentions.
+//! crate that nothing mentions. [`builtin`] gives a registry of them without that machinery.
 
 pub mod aggregators;
 pub mod classifiers;
@@ -16,3 +16,21 @@ pub mod neighbors;
 #[cfg(feature = "candle")]
 pub mod nn;
 pub mod policies;
+
+use router_core::{AggregatorRole, ClassifierRole, EmbedderRole, EstimatorRole, PolicyRole, Registry, Result};
+
+/// A registry of the plugins of this crate, registered by hand: the same as what
+/// [`Registry::collected`] gathers where no other plugin crate is linked in.
+///
+/// # Errors
+/// None in fact: the names are distinct, which a test holds.
+pub fn builtin() -> Result<Registry> {
+    const ORIGIN: &str = env!("CARGO_PKG_NAME");
+    let mut registry = Registry::new();
+    registry.register::<EmbedderRole, embedders::hashing::HashingConfig>(ORIGIN)?;
+    registry.register::<ClassifierRole, classifiers::softmax::SoftmaxConfig>(ORIGIN)?;
+    registry.register::<EstimatorRole, estimators::task_mean::TaskMeanConfig>(ORIGIN)?;
+    registry.register::<AggregatorRole, aggregators::weighted::WeightedConfig>(ORIGIN)?;
+    registry.register::<PolicyRole, policies::utility::UtilityConfig>(ORIGIN)?;
+    Ok(registry)
+}

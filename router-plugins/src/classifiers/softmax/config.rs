@@ -12,7 +12,7 @@ use crate::classifiers::softmax::fitted::SoftmaxClassifier;
 #[serde(deny_unknown_fields, default)]
 pub struct SoftmaxConfig {
     /// Penalty on the squared weights: the objective is the mean cross-entropy + l2 / 2 * the sum of squared weights. Default
-    /// 0.02. In the terms of scikit-learn, C = 1 / (l2 * prompts).
+    /// 0.05. In the terms of scikit-learn, C = 1 / (l2 * prompts).
     #[schemars(range(min = 0.0, max = 1.0e6))]
     pub l2: f64,
     /// Whether embeddings are centered and brought to a mean variance of 1 a dimension first (all dimensions by the same
@@ -36,7 +36,7 @@ pub struct SoftmaxConfig {
 
 impl Default for SoftmaxConfig {
     fn default() -> Self {
-        Self { l2: 0.02, standardize: true, iterations: 200, tolerance: 1e-4, threshold: None, held_out_share: 0.2 }
+        Self { l2: 0.05, standardize: true, iterations: 200, tolerance: 1e-4, threshold: None, held_out_share: 0.2 }
     }
 }
 
@@ -45,7 +45,7 @@ impl PluginConfig for SoftmaxConfig {
     const SUMMARY: &'static str =
         "Multinomial logistic regression, no task below a confidence chosen on held-out prompts";
     const SOURCE: &'static str = "Multinomial logistic regression; temperature after Guo et al., arXiv 1706.04599";
-    const EXAMPLE: &'static str = "l2 = 0.02\nheld_out_share = 0.2\n";
+    const EXAMPLE: &'static str = "l2 = 0.05\nheld_out_share = 0.2\n";
 }
 
 impl SoftmaxConfig {

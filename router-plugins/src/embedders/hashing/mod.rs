@@ -24,3 +24,6 @@ mod fitted;
 
 pub use config::HashingConfig;
 pub use fitted::HashingEmbedder;
+
+#[cfg(test)]
+mod tests;
