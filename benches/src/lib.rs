@@ -1,1 +1,110 @@
-//! Stub.
+//! What the benches share: worlds of any size with planted tasks, and the registered plugins of a role.
+#![allow(clippy::expect_used, reason = "a bench that cannot set up its world has nothing to measure")]
+
+use std::sync::Arc;
+
+use rand::RngExt;
+use router_core::config::TasksConfig;
+use router_core::{
+    Dataset, Matrix, Model, ModelPool, Outcome, Outcomes, Prompt, Registry, Seed, TaskDistribution, TaskId, TaskMap,
+    Tasks, TrainingSet,
+};
+
+/// The size of a world.
+#[derive(Debug, Clone, Copy)]
+pub struct Size {
+    /// Prompts.
+    pub n: usize,
+    /// Dimension of the embeddings.
+    pub d: usize,
+    /// Models.
+    pub m: usize,
+    /// Planted tasks.
+    pub tasks: usize,
+}
+
+impl std::fmt::Display for Size {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "n={},d={},m={},t={}", self.n, self.d, self.m, self.tasks)
+    }
+}
+
+/// The sizes that every bench runs on; the second grows n, the third m and the number of tasks.
+pub const SIZES: [Size; 3] = [
+    Size { n: 500, d: 128, m: 10, tasks: 10 },
+    Size { n: 2_000, d: 128, m: 10, tasks: 10 },
+    Size { n: 500, d: 128, m: 40, tasks: 40 },
+];
+
+/// Embeddings around planted centers, and outcomes by task and model.
+pub struct World {
+    /// Prompts, models and outcomes.
+    pub dataset: Arc<Dataset>,
+    /// n x d, of unit norm.
+    pub embeddings: Arc<Matrix>,
+    /// The planted tasks, profiled.
+    pub tasks: Tasks,
+    /// Every prompt certain of its planted task.
+    pub distribution: TaskDistribution,
+}
+
+impl World {
+    /// The world of `size`, always the same.
+    pub fn new(size: Size) -> Self {
+        let mut stream = Seed::root(1).stream("bench");
+        let mut normal = || (0..6).map(|_| stream.random::<f32>() - 0.5).sum::<f32>();
+        let mut centers = Matrix::zeros(size.tasks, size.d);
+        centers.as_mut_slice().iter_mut().for_each(|value| *value = normal());
+        let mut embeddings = Matrix::zeros(size.n, size.d);
+        for row in 0..size.n {
+            let center = centers.row(row % size.tasks).to_vec();
+            for (value, center) in embeddings.row_mut(row).iter_mut().zip(center) {
+                *value = center + 0.7 * normal();
+            }
+            let norm = embeddings.row(row).iter().map(|value| value * value).sum::<f32>().sqrt();
+            embeddings.row_mut(row).iter_mut().for_each(|value| *value /= norm);
+        }
+        let rows = (0..size.n)
+            .map(|row| {
+                (0..size.m)
+                    .map(|model| {
+                        let skill = if (row % size.tasks) % size.m == model { 0.9 } else { 0.4 };
+                        Outcome::new(model, f32::from(u8::from(stream.random::<f32>() < skill)))
+                    })
+                    .collect()
+            })
+            .collect();
+        let prompts = (0..size.n)
+            .map(|row| {
+                Prompt::new(row.to_string(), format!("Explain case {row} of kind {}, step by step.", row % size.tasks))
+            })
+            .collect();
+        let pool = (0..size.m).map(|model| Model::new(format!("model-{model}")).with_price(1.0, 2.0)).collect();
+        let pool = ModelPool::new(pool).expect("a pool");
+        let outcomes = Outcomes::from_rows(size.m, rows).expect("outcomes");
+        let dataset = Arc::new(Dataset::new("bench", prompts, pool, outcomes).expect("a data set"));
+        let embeddings = Arc::new(embeddings);
+        let set = TrainingSet::new(Arc::clone(&dataset), Arc::clone(&embeddings)).expect("a training set");
+        let labels: Vec<Option<u32>> = (0..size.n).map(|row| Some((row % size.tasks) as u32)).collect();
+        let map = TaskMap::from_labels(&labels);
+        let assignments: Vec<Option<TaskId>> = map.assignments().to_vec();
+        let tasks = Tasks::profile(&set, map, &TasksConfig::default()).expect("tasks");
+        let distribution = TaskDistribution::certain(&assignments, tasks.count()).expect("tasks");
+        Self { dataset, embeddings, tasks, distribution }
+    }
+
+    /// The prompts with their embeddings, for fitting.
+    pub fn training_set(&self) -> TrainingSet {
+        TrainingSet::new(Arc::clone(&self.dataset), Arc::clone(&self.embeddings)).expect("a training set")
+    }
+}
+
+/// The built-in registry.
+pub fn registry() -> Registry {
+    router_plugins::builtin().expect("the built-in plugins")
+}
+
+/// The names of the registered plugins of `role`.
+pub fn names(registry: &Registry, role: &str) -> Vec<&'static str> {
+    registry.list().into_iter().filter(|plugin| plugin.role == role).map(|plugin| plugin.name).collect()
+}

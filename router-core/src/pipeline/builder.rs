@@ -48,15 +48,28 @@ fn component_config(name: &str, resolved: Value) -> Result<ComponentConfig> {
 
 /// Composes a router from component configurations.
 ///
-/// ```ignore
-/// let router = RouterBuilder::new(&registry)
+/// ```
+/// # use router_core::testkit::{components::*, world::MinimalWorld};
+/// # use router_core::{Registry, RouterBuilder};
+/// # fn main() -> router_core::Result<()> {
+/// # let mut registry = Registry::new();
+/// # router_core::testkit::components::register(&mut registry)?;
+/// # let dataset = MinimalWorld::easy(60, 1)?.dataset;
+/// let unfitted = RouterBuilder::new(&registry)
 ///     .seed(7)
-///     .embedder(HashingConfig::default())
-///     .discoverer(GraphConfig { resolution: 2.0, ..Default::default() })
-///     .classifier(SoftmaxConfig::default())
-///     .estimator(MoeConfig::default())
-///     .build()?
-///     .fit_blocking(&dataset, &cx)?;
+///     .embedder(MinimalEmbedder {})
+///     .discoverer(MinimalDiscoverer {})
+///     .classifier(MinimalClassifier {})
+///     .task_scores(MinimalEstimator {})
+///     .estimator(MinimalEstimator {})
+///     .aggregator(MinimalAggregator {})
+///     .policy(MinimalPolicy {})
+///     .build()?;
+/// let router = unfitted.fit_blocking(&dataset, &unfitted.context())?;
+/// let decisions = router.route_blocking(dataset.prompts(), &[])?;
+/// assert_eq!(decisions.len(), dataset.prompts().len());
+/// # Ok(())
+/// # }
 /// ```
 pub struct RouterBuilder<'a> {
     registry: &'a Registry,

@@ -1,0 +1,207 @@
+//! Choosing k, temperature and shrinkage by cross-validation.
+#![allow(clippy::indexing_slicing, reason = "rows come from the folds of the set, grid positions from its own length")]
+
+use rand::seq::SliceRandom;
+use rayon::prelude::*;
+use router_core::prelude::*;
+use router_core::{Folds, ProgressBar};
+
+use super::config::NeighborsConfig;
+use super::fitted::{NeighborsEstimator, Parameters, Votes, means};
+use crate::neighbors::{NeighborIndex, Neighbors, normalized};
+
+const NEIGHBORS: [usize; 8] = [5, 10, 20, 40, 80, 160, 320, 640];
+/// Infinity weighs all alike.
+const TEMPERATURES: [f64; 5] = [0.02, 0.05, 0.1, 0.2, f64::INFINITY];
+const SHRINKAGES: [f64; 3] = [1.0, 4.0, 16.0];
+/// Prompts at most that cross-validation holds out.
+const HELD_OUT: usize = 20_000;
+/// Held-out prompts whose neighbors are in memory at once.
+const BLOCK: usize = 2_048;
+
+pub(super) fn fit(config: &NeighborsConfig, set: &TrainingSet, cx: &FitContext) -> Result<NeighborsEstimator> {
+    cx.check_cancelled()?;
+    let points = normalized(set.embeddings());
+    let parameters = choose(config, set, &points, cx)?;
+    let index = NeighborIndex::new(points, config.search, config.exact_limit, cx)?;
+    Ok(NeighborsEstimator::new(index, set.outcomes(), parameters, config.search, config.exact_limit))
+}
+
+/// What cross-validation tries: every k with every temperature with every shrinkage, all ascending.
+struct Grid {
+    neighbors: Vec<usize>,
+    temperatures: Vec<f64>,
+    shrinkages: Vec<f64>,
+}
+
+impl Grid {
+    fn new(config: &NeighborsConfig, most: usize) -> Self {
+        let neighbors = match config.k {
+            Some(k) => vec![k.min(most)],
+            None if most <= NEIGHBORS[0] => vec![most],
+            None => NEIGHBORS.into_iter().filter(|&k| k <= most).collect(),
+        };
+        Self {
+            neighbors,
+            temperatures: config.temperature.map_or(TEMPERATURES.to_vec(), |fixed| vec![fixed]),
+            shrinkages: config.shrinkage.map_or(SHRINKAGES.to_vec(), |fixed| vec![fixed]),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.neighbors.len() * self.temperatures.len() * self.shrinkages.len()
+    }
+
+    /// Position `at`; k changes slowest, shrinkage fastest.
+    fn get(&self, at: usize) -> Parameters {
+        let (inner, shrinkages) = (self.temperatures.len() * self.shrinkages.len(), self.shrinkages.len());
+        Parameters {
+            k: self.neighbors[at / inner],
+            temperature: self.temperatures[at % inner / shrinkages],
+            shrinkage: self.shrinkages[at % shrinkages],
+        }
+    }
+}
+
+/// What a choice on one held-out prompt is worth.
+#[derive(Clone, Copy, Default)]
+struct Worth {
+    /// The mean quality of the chosen model.
+    mean: f64,
+    /// Weight of its outcome on the prompt, 0 where there is none.
+    weight: f64,
+    /// Weight times what its outcome exceeds the mean by.
+    surprise: f64,
+}
+
+fn choose(config: &NeighborsConfig, set: &TrainingSet, points: &Matrix, cx: &FitContext) -> Result<Parameters> {
+    let n = set.len();
+    let groups: Vec<u32> = (0..n).map(|row| set.group(row)).collect();
+    let distinct = groups.iter().collect::<std::collections::BTreeSet<_>>().len();
+    let grid = Grid::new(config, n);
+    if grid.len() == 1 {
+        return Ok(Parameters { k: config.k.unwrap_or(n), ..grid.get(0) });
+    }
+    if distinct < 2 {
+        // Nothing can be held out: the rule of thumb, the square root of n, weighing all alike.
+        let k = config.k.unwrap_or_else(|| (n as f64).sqrt().ceil() as usize);
+        return Ok(Parameters { k, ..grid.get(grid.len() - 1) });
+    }
+    let folds = Folds::new(&groups, config.folds.min(distinct), &cx.seed().child("folds"))?;
+    let splits: Vec<_> = (0..folds.count()).map(|fold| folds.split(fold)).collect();
+    let grid = Grid::new(config, splits.iter().map(|(train, _)| train.len()).min().unwrap_or(n));
+    let held_out = sample(n, cx);
+    let judged = n.min(HELD_OUT);
+    let bar = cx.begin("tuning neighbors", Some(judged as u64));
+    let mut totals = vec![Worth::default(); grid.len()];
+    for (train, rows) in &splits {
+        let rows: Vec<usize> = rows.iter().copied().filter(|&row| held_out[row]).collect();
+        let outcomes = set.outcomes().gather(train);
+        let fold = Fold {
+            index: NeighborIndex::exact(points.gather(train)),
+            means: means(&outcomes),
+            outcomes,
+            grid: &grid,
+            set,
+        };
+        for block in rows.chunks(BLOCK) {
+            fold.add(points, block, &mut totals, bar.as_ref(), cx)?;
+        }
+    }
+    let score = |worth: &Worth| {
+        worth.mean / judged as f64 + if worth.weight > 0.0 { worth.surprise / worth.weight } else { 0.0 }
+    };
+    // Later is better where scores are equal (up to rounding).
+    let mut best = (0, f64::NEG_INFINITY);
+    for (at, worth) in totals.iter().enumerate() {
+        if score(worth) >= best.1 - 1e-12 {
+            best = (at, score(worth).max(best.1));
+        }
+    }
+    bar.message(&format!("k = {}", grid.get(best.0).k));
+    let mut parameters = grid.get(best.0);
+    if let Some(k) = config.k {
+        parameters.k = k;
+    }
+    Ok(parameters)
+}
+
+/// Which of `n` rows may be held out: all, or [`HELD_OUT`] of them.
+fn sample(n: usize, cx: &FitContext) -> Vec<bool> {
+    let mut order: Vec<usize> = (0..n).collect();
+    if n > HELD_OUT {
+        order.shuffle(&mut cx.stream("held-out prompts"));
+    }
+    let mut held_out = vec![false; n];
+    for &row in order.iter().take(HELD_OUT) {
+        held_out[row] = true;
+    }
+    held_out
+}
+
+struct Fold<'a> {
+    index: NeighborIndex,
+    outcomes: Outcomes,
+    means: Vec<f32>,
+    grid: &'a Grid,
+    set: &'a TrainingSet,
+}
+
+impl Fold<'_> {
+    /// Adds the worth of every position of the grid on the held-out `rows`.
+    fn add(
+        &self,
+        points: &Matrix,
+        rows: &[usize],
+        totals: &mut [Worth],
+        bar: &dyn ProgressBar,
+        cx: &FitContext,
+    ) -> Result<()> {
+        let most = self.grid.neighbors.last().copied().unwrap_or(1);
+        let queries = points.gather(rows);
+        let neighbors = self.index.search(queries.view(), most, &cx.silent())?;
+        cx.check_cancelled()?;
+        let mut worths = vec![Worth::default(); rows.len() * totals.len()];
+        worths.par_chunks_mut(totals.len()).enumerate().for_each_init(
+            || Votes::new(self.means.len()),
+            |votes, (at, worths)| self.judge(rows[at], &neighbors, at, votes, worths),
+        );
+        // One after the other, in the order of the rows: the same sum at any thread count.
+        for worths in worths.chunks(totals.len()) {
+            for (total, worth) in totals.iter_mut().zip(worths) {
+                total.mean += worth.mean;
+                total.weight += worth.weight;
+                total.surprise += worth.surprise;
+            }
+        }
+        bar.advance(rows.len() as u64);
+        Ok(())
+    }
+
+    /// Writes what every position of the grid would choose for held-out prompt `row` is worth.
+    fn judge(&self, row: usize, neighbors: &Neighbors, at: usize, votes: &mut Votes, worths: &mut [Worth]) {
+        let (indices, similarities) = neighbors.row(at);
+        let shrinkages = self.grid.shrinkages.len();
+        let inner = self.grid.temperatures.len() * shrinkages;
+        for (t, &temperature) in self.grid.temperatures.iter().enumerate() {
+            votes.begin();
+            let mut sizes = self.grid.neighbors.iter().enumerate().peekable();
+            for (count, (&index, &similarity)) in (1..).zip(indices.iter().zip(similarities)) {
+                votes.add(self.outcomes.row(index as usize), similarity, similarities[0], temperature);
+                while let Some((at, _)) = sizes.next_if(|&(_, &k)| k == count) {
+                    for (s, &shrinkage) in self.grid.shrinkages.iter().enumerate() {
+                        worths[at * inner + t * shrinkages + s] = self.worth(row, votes.best(&self.means, shrinkage));
+                    }
+                }
+            }
+        }
+    }
+
+    fn worth(&self, row: usize, model: usize) -> Worth {
+        let mean = f64::from(self.means[model]);
+        self.set.outcomes().get(row, model).map_or(Worth { mean, ..Worth::default() }, |outcome| {
+            let weight = f64::from(outcome.weight);
+            Worth { mean, weight, surprise: weight * (f64::from(outcome.quality) - mean) }
+        })
+    }
+}
