@@ -71,9 +71,16 @@ fn more_folds_than_groups_is_an_error() {
     let config = with_estimators("memory", "letters", vec![ComponentConfig::new("memory")]);
     let run = |folds| {
         let data = [Arc::new(data())];
-        cross_validate(std::slice::from_ref(&config), &registry(), &data, folds, &Options::default(), &FitContext::new(0))
-            .unwrap_err()
-            .kind()
+        cross_validate(
+            std::slice::from_ref(&config),
+            &registry(),
+            &data,
+            folds,
+            &Options::default(),
+            &FitContext::new(0),
+        )
+        .unwrap_err()
+        .kind()
     };
     assert_eq!(run(5), ErrorKind::Usage);
     assert_eq!(run(1), ErrorKind::Usage);

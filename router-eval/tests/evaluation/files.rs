@@ -68,7 +68,9 @@ fn the_report_is_one_safe_file() {
     for remote in ["http://", "https://", "url(", "@import", "src="] {
         assert!(!html.replace("http://www.w3.org/2000/svg", "").contains(remote), "{remote}");
     }
-    for part in ["<svg", "cost-matched-mix", "benchmark-label", "&lt;script&gt;", "prefers-color-scheme", "@media print"] {
+    for part in
+        ["<svg", "cost-matched-mix", "benchmark-label", "&lt;script&gt;", "prefers-color-scheme", "@media print"]
+    {
         assert!(html.contains(part), "{part}");
     }
 }

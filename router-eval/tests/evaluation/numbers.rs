@@ -128,10 +128,7 @@ fn a_planted_leak_is_found() {
     let leaky = world(
         "test",
         &[Some(1.0), Some(3.0), None],
-        &[
-            ("T2: CDE!", "y", &[Some(0.0), Some(1.0), Some(1.0)]),
-            ("p1 fresh", "y", &[Some(0.0), Some(0.0), Some(1.0)]),
-        ],
+        &[("T2: CDE!", "y", &[Some(0.0), Some(1.0), Some(1.0)]), ("p1 fresh", "y", &[Some(0.0), Some(0.0), Some(1.0)])],
     );
     let evaluation = train_test(
         &[script("mine", &[], 1)],
@@ -158,8 +155,7 @@ fn quality_without_the_leaked_prompts_is_given() {
     );
     let leaky = [std::sync::Arc::new(leaky)];
     let configs = [script("mine", &[], 1)];
-    let evaluation =
-        train_test(&configs, &registry(), &train(), &leaky, &options(), &FitContext::new(0)).unwrap();
+    let evaluation = train_test(&configs, &registry(), &train(), &leaky, &options(), &FitContext::new(0)).unwrap();
     assert_eq!(evaluation.summary.leakage.unwrap().quality_without.get("mine"), Some(&0.0));
     assert_eq!(evaluation.summary.routers[0].quality, Some(0.5));
 }
@@ -190,8 +186,7 @@ fn stages_are_taken_apart() {
 fn seeds_are_averaged_for_each_prompt() {
     let options = Options { seeds: vec![1, 2, 3], ..options() };
     let configs = [script("mine", &[("p1", 1)], 0)];
-    let evaluation =
-        train_test(&configs, &registry(), &train(), &[test()], &options, &FitContext::new(0)).unwrap();
+    let evaluation = train_test(&configs, &registry(), &train(), &[test()], &options, &FitContext::new(0)).unwrap();
     let router = &evaluation.summary.routers[0];
     assert_eq!(evaluation.summary.seeds, [1, 2, 3]);
     assert_eq!(router.quality_by_seed, [Some(0.75); 3]);

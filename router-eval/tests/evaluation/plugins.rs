@@ -294,13 +294,10 @@ fitted_by_script!(
 pub struct FirstNumber {}
 plugin!(FirstNumber, "first-number");
 
-fitted_by_script!(
-    FirstNumber,
-    FittedFirstNumber,
-    Stage::Prompt,
-    |self, set| BTreeMap::new(),
-    |_me, batch, row| batch.embeddings.row(row)[0] as usize
-);
+fitted_by_script!(FirstNumber, FittedFirstNumber, Stage::Prompt, |self, set| BTreeMap::new(), |_me, batch, row| batch
+    .embeddings
+    .row(row)[0]
+    as usize);
 
 /// The mean of all parts.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]

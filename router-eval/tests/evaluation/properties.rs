@@ -99,7 +99,8 @@ fn another_bootstrap_seed_gives_other_intervals() {
             .collect();
         let data = Arc::new(world("data", &[Some(1.0), Some(2.0)], &rows));
         let evaluation =
-            train_test(&configs, &registry(), &data, std::slice::from_ref(&data), &options, &FitContext::new(0)).unwrap();
+            train_test(&configs, &registry(), &data, std::slice::from_ref(&data), &options, &FitContext::new(0))
+                .unwrap();
         find(&evaluation.summary.references, "best-single").quality_ci
     };
     assert_eq!(interval(1), interval(1));
