@@ -58,7 +58,7 @@ pub(crate) struct Global {
     /// The root seed, instead of the configuration's
     #[arg(long, global = true, value_name = "N")]
     pub(crate) seed: Option<u64>,
-    /// Threads to compute with; 0 is one a core. Results do not depend on it
+    /// Threads; 0 is one a core. Results do not depend on it
     #[arg(long, global = true, value_name = "N", default_value_t = 0)]
     pub(crate) threads: usize,
 }
@@ -95,7 +95,7 @@ directories), finerouter.toml."
 )]
 pub(crate) struct Demo {
     /// Where to write; files of an earlier demo there are replaced
-    #[arg(long, value_name = "DIR", default_value = "./router-out/demo")]
+    #[arg(long, value_name = "DIR", default_value = "router-out/demo")]
     pub(crate) out: PathBuf,
 }
 
@@ -209,6 +209,7 @@ Examples:
   router eval --config C.toml --config D.toml --train my-data --data my-test-data --seeds 3
   router eval --config C.toml --data my-data --data more-data --folds 5 --json
 
+In the table, gap closed is (quality - best single) / (oracle - best single), and costs are US dollars for 1,000 prompts.
 With --out, writes summary.json (the document of --json), decisions.csv and report.html."
 )]
 pub(crate) struct Eval {

@@ -1,9 +1,15 @@
 //! Tables that fit the terminal, and how numbers are written in them.
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Row, TableStyle};
+use comfy_table::{
+    Cell, CellAlignment, ColumnConstraint, ContentArrangement, ContentLineStyle, LineStyle, Row, TableStyle, Width,
+};
 
 /// Width where stdout is no terminal.
 const PIPED_WIDTH: u16 = 100;
+/// Spaces between columns.
+const GAP: u16 = 2;
+/// Words up to this length are kept whole.
+const LONGEST_WORD: usize = 40;
 
 /// How a column is aligned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,9 +59,9 @@ impl Table {
         table
             .load_style(
                 TableStyle::new()
-                    .header_lines(comfy_table::ContentLineStyle::none())
+                    .header_lines(ContentLineStyle::none())
                     .header_separator(LineStyle::none().fill('─').junction('─'))
-                    .content_lines(comfy_table::ContentLineStyle::none()),
+                    .content_lines(ContentLineStyle::none()),
             )
             .set_content_arrangement(ContentArrangement::Dynamic)
             .set_truncation_indicator("");
@@ -73,15 +79,19 @@ impl Table {
                 Line::Rule => {
                     let mut rule = Row::new();
                     for (at, _) in self.columns.iter().enumerate() {
-                        rule.add_cell(Cell::new("─".repeat(self.widest(at))));
+                        rule.add_cell(Cell::new("─".repeat(self.longest_word(at))));
                     }
                     rule.max_height(1);
                     table.add_row(rule);
                 }
             }
         }
-        for (column, (_, align)) in table.column_iter_mut().zip(&self.columns) {
-            column.set_padding((0, 2));
+        for (at, (column, (_, align))) in table.column_iter_mut().zip(&self.columns).enumerate() {
+            let gap = if at + 1 == self.columns.len() { 0 } else { GAP };
+            column.set_padding((0, gap));
+            // Lines break between words, never within a number or a name.
+            let narrowest = self.longest_word(at).min(LONGEST_WORD) as u16 + gap;
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(narrowest)));
             column.set_cell_alignment(match align {
                 Align::Left => CellAlignment::Left,
                 Align::Right => CellAlignment::Right,
@@ -94,14 +104,18 @@ impl Table {
         text.lines().map(|line| if is_rule(line) { rule } else { line }).collect::<Vec<_>>().join("\n")
     }
 
-    /// Characters of the widest cell of column `at`, its header included.
-    fn widest(&self, at: usize) -> usize {
-        let cells = self.rows.iter().filter_map(|line| match line {
+    /// The cells of column `at`, its header included.
+    fn cells(&self, at: usize) -> impl Iterator<Item = &str> {
+        let cells = self.rows.iter().filter_map(move |line| match line {
             Line::Cells(cells) => cells.get(at).map(String::as_str),
             Line::Rule => None,
         });
-        let header = self.columns.get(at).map(|(name, _)| name.as_str());
-        cells.chain(header).map(|cell| cell.chars().count()).max().unwrap_or(0)
+        cells.chain(self.columns.get(at).map(|(name, _)| name.as_str()))
+    }
+
+    /// Characters of the longest word of column `at`.
+    fn longest_word(&self, at: usize) -> usize {
+        self.cells(at).flat_map(|cell| cell.split([' ', '\n'])).map(|word| word.chars().count()).max().unwrap_or(0)
     }
 }
 
@@ -116,6 +130,23 @@ pub(crate) fn together(text: &str) -> String {
 /// A score or share with four decimals.
 pub(crate) fn score(value: f64) -> String {
     format!("{value:.4}")
+}
+
+/// A score with three decimals and no leading zero, for tables with many of them: `.813`.
+pub(crate) fn short_score(value: f64) -> String {
+    without_zero(format!("{value:.3}"))
+}
+
+/// A signed difference of scores with three decimals and no leading zero: `+.024`.
+pub(crate) fn short_difference(value: f64) -> String {
+    without_zero(format!("{value:+.3}"))
+}
+
+fn without_zero(number: String) -> String {
+    match number.split_once("0.") {
+        Some((sign, decimals)) if sign.is_empty() || sign == "+" || sign == "-" => format!("{sign}.{decimals}"),
+        _ => number,
+    }
 }
 
 /// A share as a percentage.
@@ -168,11 +199,11 @@ mod tests {
     #[test]
     fn numbers_align_right_and_rules_span_columns() {
         insta::assert_snapshot!(table().render_within(Some(80)), @r"
-        router                      quality
-        ─────────────────────────────────────
-        a router with a long name       0.9
-        ─────────────────────────────────────
-        oracle                       0.9512
+        router                     quality
+        ──────────────────────────────────
+        a router with a long name      0.9
+        ──────────────────────────────────
+        oracle                      0.9512
         ");
     }
 
@@ -195,5 +226,9 @@ mod tests {
         assert_eq!(plural(1, "prompt"), "1 prompt");
         assert_eq!(plural(2, "prompt"), "2 prompts");
         assert_eq!(percent(0.1234), "12.3%");
+        let short = [0.8125, 1.0, 10.05, -0.5].map(short_score);
+        assert_eq!(short, [".812", "1.000", "10.050", "-.500"]);
+        let differences = [0.0, 0.0241, -0.5, 1.5].map(short_difference);
+        assert_eq!(differences, ["+.000", "+.024", "-.500", "+1.500"]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use router_core::{Dataset, Error, Explanation, Constraints, Result, Router, RouterConfig, TaskMap, UnfittedRouter};
+use router_core::{Constraints, Dataset, Error, Explanation, Result, Router, RouterConfig, TaskMap, UnfittedRouter};
 use router_data::directory;
 use router_data::synthetic::{World, WorldConfig};
 use router_eval::{Evaluation, Options};
@@ -95,13 +95,13 @@ pub(super) fn run(arguments: &Demo, session: &mut Session) -> Result<()> {
 
     session.output.document(&document(&evaluation, discovery)?)?;
     print(&evaluation, &mut session.output)?;
-    session.output.line("\nThree decisions:")?;
+    session.output.line("\nSome of its decisions:")?;
     let examples = examples(&router, &test_data)?;
     for (row, explanation) in &examples {
         session.output.line(told(&router, &test_data, *row, explanation))?;
     }
     let prompt = examples.first().and_then(|(row, _)| test_data.prompts().get(*row)).map(|prompt| prompt.text());
-    session.output.line(next(out, &prompt.unwrap_or_default(), session.seed))
+    session.output.line(next(out, first_sentence(&prompt.unwrap_or_default()), session.seed))
 }
 
 /// Agreement of the discovered tasks with the planted ones; prompts without a task count as one more task.
@@ -122,9 +122,8 @@ fn document(evaluation: &Evaluation, discovery: Discovery) -> Result<Value> {
         summary: &'a router_eval::Summary,
         discovery: Discovery,
     }
-    serde_json::to_value(Document { summary: &evaluation.summary, discovery }).map_err(|source| {
-        Error::new(router_core::ErrorKind::Internal, "the summary is not JSON").caused_by(source)
-    })
+    serde_json::to_value(Document { summary: &evaluation.summary, discovery })
+        .map_err(|source| Error::new(router_core::ErrorKind::Internal, "the summary is not JSON").caused_by(source))
 }
 
 /// The first test prompts that go to different models, with the explanations of their decisions.
@@ -157,13 +156,18 @@ fn told(router: &Router, test: &Dataset, row: usize, explanation: &Explanation) 
     let model = explanation.model.as_deref().unwrap_or("no model");
     let expected = explanation.models.iter().find(|one| one.model == model).map_or(f32::NAN, |one| one.quality);
     let runner_up = explanation.models.iter().find(|one| one.model != model);
-    let others = runner_up.map_or_else(String::new, |one| format!(", the next best, {}, {:.2}", one.model, one.quality));
+    let others =
+        runner_up.map_or_else(String::new, |one| format!(", the next best, {}, {:.2}", one.model, one.quality));
     let scored = |name: &str| {
         let model = router.models().index_of(name).ok()?;
         test.outcomes().get(row, model).map(|outcome| outcome.quality)
     };
     let fact = scored(model).map_or_else(String::new, |quality| format!(" In fact it got {quality:.2}."));
     format!("  \"{short}{dots}\"\n    {task}: goes to {model}, expected to get {expected:.2}{others}.{fact}")
+}
+
+fn first_sentence(text: &str) -> &str {
+    text.split_inclusive(['.', '?', '!']).next().unwrap_or_default()
 }
 
 /// Commands to try, with the paths of this demo.

@@ -11,7 +11,7 @@ use router_eval::{Evaluation, NamedConfig, Options, References};
 use super::{Session, near_duplicate_groups, read};
 use crate::arguments::Eval;
 use crate::output::Output;
-use crate::table::{Align, Table, together, usd};
+use crate::table::{Align, Table, count, plural, short_difference, short_score, together, usd};
 
 pub(super) fn run(arguments: &Eval, session: &mut Session) -> Result<()> {
     let mode = Mode::of(arguments)?;
@@ -49,10 +49,9 @@ pub(super) fn run(arguments: &Eval, session: &mut Session) -> Result<()> {
     session.output.document(&evaluation.summary)?;
     print(&evaluation, &mut session.output)?;
     if let Some(out) = &arguments.out {
-        session.output.line(format_args!(
-            "\nwrote summary.json, decisions.csv and report.html into {}",
-            out.display()
-        ))?;
+        session
+            .output
+            .line(format_args!("\nwrote summary.json, decisions.csv and report.html into {}", out.display()))?;
     }
     Ok(())
 }
@@ -69,18 +68,21 @@ impl<'a> Mode<'a> {
         let usage = |what: &str, help: &str| Err(Error::new(ErrorKind::Usage, what).help(help));
         let with_config = !arguments.config.is_empty();
         match (&arguments.router, with_config, &arguments.train, arguments.folds) {
-            (Some(_), true, ..) => {
-                usage("--router and --config together", "--router evaluates an artifact, --config fits first: choose one")
-            }
-            (Some(_), false, Some(_), _) => {
-                usage("--router and --train together", "an artifact is trained already; leave out --train, or fit with --config")
-            }
+            (Some(_), true, ..) => usage(
+                "--router and --config together",
+                "--router evaluates an artifact, --config fits first: choose one",
+            ),
+            (Some(_), false, Some(_), _) => usage(
+                "--router and --train together",
+                "an artifact is trained already; leave out --train, or fit with --config",
+            ),
             (Some(_), false, None, Some(_)) => {
                 usage("--router and --folds together", "an artifact is trained already; cross-validate with --config")
             }
-            (Some(_), false, None, None) if arguments.seeds.is_some() => {
-                usage("--router and --seeds together", "an artifact has the seed it was trained with; fit anew with --config")
-            }
+            (Some(_), false, None, None) if arguments.seeds.is_some() => usage(
+                "--router and --seeds together",
+                "an artifact has the seed it was trained with; fit anew with --config",
+            ),
             (Some(router), false, None, None) => Ok(Self::Artifact(router)),
             (None, false, ..) => usage(
                 "nothing to evaluate",
@@ -113,16 +115,16 @@ fn read_all(paths: &[PathBuf]) -> Result<Vec<Arc<Dataset>>> {
 /// The configurations under the names of their files, every component checked.
 fn configs(paths: &[PathBuf], session: &Session) -> Result<Vec<NamedConfig>> {
     let mut configs: Vec<NamedConfig> = Vec::new();
-    for path in paths {
+    for (at, path) in paths.iter().enumerate() {
+        if paths.iter().take(at).any(|earlier| earlier == path) {
+            return Err(Error::new(ErrorKind::Usage, "this configuration is named twice").in_file(path));
+        }
         let (config, source) = RouterConfig::from_file(path)?;
         let config = session.seeded(config);
         UnfittedRouter::from_config(&config, &session.registry).map_err(|error| source.locate(error))?;
         let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
         let taken = |name: &str| configs.iter().any(|config| config.name == name);
         let name = if taken(&stem) { path.display().to_string() } else { stem };
-        if taken(&name) {
-            return Err(Error::new(ErrorKind::Usage, "this configuration is named twice").in_file(path));
-        }
         configs.push(NamedConfig::new(name, config));
     }
     Ok(configs)
@@ -165,12 +167,12 @@ fn heading(summary: &Summary) -> String {
     format!(
         "{}: {}, {}{folds}, seed{} {}; {:.0}% intervals of {} resamples",
         summary.data.join(" + "),
-        crate::table::plural(summary.prompts, "prompt"),
-        crate::table::plural(summary.models, "model"),
+        plural(summary.prompts, "prompt"),
+        plural(summary.models, "model"),
         if seeds.len() == 1 { "" } else { "s" },
         seeds.join(", "),
         summary.bootstrap.confidence * 100.0,
-        crate::table::count(summary.bootstrap.resamples),
+        count(summary.bootstrap.resamples),
     )
 }
 
@@ -178,8 +180,8 @@ fn table(summary: &Summary) -> String {
     let mut table = Table::new([
         ("router", Align::Left),
         ("quality", Align::Right),
-        ("cost", Align::Right),
-        ("gap closed", Align::Right),
+        ("cost of\n1,000", Align::Right),
+        ("gap\nclosed", Align::Right),
         ("vs best single", Align::Right),
         ("vs kNN", Align::Right),
     ]);
@@ -187,8 +189,8 @@ fn table(summary: &Summary) -> String {
     let row = |entry: &Entry| {
         [
             entry.label(first),
-            with_interval(entry.quality, entry.quality_ci, |value| format!("{value:.3}")),
-            usd(entry.cost_usd),
+            with_interval(entry.quality, entry.quality_ci, short_score),
+            usd(entry.cost_usd.map(|cost| cost * 1000.0)),
             entry.gap_closed.map_or_else(|| "-".to_owned(), |gap| format!("{gap:.2}")),
             difference(entry.vs_best_single),
             difference(entry.vs_knn),
@@ -215,20 +217,22 @@ fn with_interval(value: Option<f64>, interval: Option<[f64; 2]>, show: fn(f64) -
 }
 
 fn difference(difference: Option<Difference>) -> String {
-    let show = |value: f64| format!("{value:+.3}");
-    with_interval(difference.map(|found| found.delta), difference.map(|found| found.ci), show)
+    with_interval(difference.map(|found| found.delta), difference.map(|found| found.ci), short_difference)
 }
 
 /// The command line that was given, quoted so that a shell takes it again.
 pub(super) fn command_line() -> String {
-    let words: Vec<String> =
-        std::env::args().skip(1).map(|word| quoted(&word)).collect();
+    let words: Vec<String> = std::env::args().skip(1).map(|word| quoted(&word)).collect();
     format!("router {}", words.join(" "))
 }
 
 pub(super) fn quoted(word: &str) -> String {
     let plain = |letter: char| letter.is_alphanumeric() || "-_./,:=+@%".contains(letter);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `router plugins`: what is registered, and the parameters of one.
 
 use router_core::registry::PluginInfo;
-use router_core::{Error, ErrorKind, Registry, Result};
+use router_core::{Error, ErrorKind, Result};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -11,7 +11,7 @@ use crate::table::{Align, Table};
 
 pub(super) fn run(arguments: &Plugins, session: &mut Session) -> Result<()> {
     match &arguments.name {
-        Some(name) => one(find(name, &session.registry)?, session),
+        Some(name) => one(find(name, &session.registry.list())?, session),
         None => list(session),
     }
 }
@@ -44,8 +44,7 @@ fn list(session: &mut Session) -> Result<()> {
 }
 
 /// The plugin that `name` or `role/name` means.
-fn find(name: &str, registry: &Registry) -> Result<PluginInfo> {
-    let plugins = registry.list();
+fn find(name: &str, plugins: &[PluginInfo]) -> Result<PluginInfo> {
     let full = |plugin: &PluginInfo| format!("{}/{}", plugin.role, plugin.name);
     let mut found = plugins.iter().filter(|plugin| plugin.name == name || full(plugin) == name);
     match (found.next(), found.next()) {
@@ -69,6 +68,7 @@ struct Parameter {
     name: String,
     #[serde(rename = "type")]
     kind: String,
+    optional: bool,
     range: Option<String>,
     default: Option<Value>,
     description: String,
@@ -99,19 +99,20 @@ fn one(plugin: PluginInfo, session: &mut Session) -> Result<()> {
         let mut table = Table::new([
             ("parameter", Align::Left),
             ("type", Align::Left),
-            ("range", Align::Left),
             ("default", Align::Right),
             ("description", Align::Left),
         ]);
         for parameter in parameters {
-            let default = parameter.default.map_or_else(|| "-".to_owned(), |value| shown(&value));
-            table.row([
-                parameter.name,
-                parameter.kind,
-                parameter.range.unwrap_or_default(),
-                default,
-                parameter.description,
-            ]);
+            let default = match &parameter.default {
+                Some(value) => shown(value),
+                None if parameter.optional => shown(&Value::Null),
+                None => "-".to_owned(),
+            };
+            let kind = match &parameter.range {
+                Some(range) => format!("{}, {range}", parameter.kind),
+                None => parameter.kind.clone(),
+            };
+            table.row([parameter.name, kind, default, parameter.description]);
         }
         output.line(table.render())?;
         output.line("")?;
@@ -137,9 +138,11 @@ fn parameters(schema: &Value, defaults: &Value) -> Vec<Parameter> {
         .map(|(name, property)| {
             let target = target(schema, property);
             let text = |value: &Value| value.get("description").and_then(Value::as_str).map(str::to_owned);
+            let (kind, optional) = kind(schema, property);
             Parameter {
                 name: name.clone(),
-                kind: kind(schema, property),
+                kind,
+                optional,
                 range: range(target),
                 default: defaults.get(name).or_else(|| property.get("default")).cloned(),
                 description: text(property).or_else(|| text(target)).unwrap_or_default().replace('\n', " "),
@@ -166,20 +169,19 @@ fn is_null(schema: &Value) -> bool {
     schema.get("type").and_then(Value::as_str) == Some("null")
 }
 
-fn kind(root: &Value, property: &Value) -> String {
+/// The type in words, and whether the parameter may be left out to mean nothing.
+fn kind(root: &Value, property: &Value) -> (String, bool) {
     let target = target(root, property);
     let choices: Vec<String> = match (target.get("enum"), target.get("oneOf")) {
         (Some(Value::Array(values)), _) => values.iter().map(shown).collect(),
-        (_, Some(Value::Array(branches))) => {
-            branches
-                .iter()
-                .flat_map(|branch| match (branch.get("const"), branch.get("enum").and_then(Value::as_array)) {
-                    (Some(value), _) => vec![shown(value)],
-                    (None, Some(values)) => values.iter().map(shown).collect(),
-                    (None, None) => vec![kind(root, branch)],
-                })
-                .collect()
-        }
+        (_, Some(Value::Array(branches))) => branches
+            .iter()
+            .flat_map(|branch| match (branch.get("const"), branch.get("enum").and_then(Value::as_array)) {
+                (Some(value), _) => vec![shown(value)],
+                (None, Some(values)) => values.iter().map(shown).collect(),
+                (None, None) => vec![kind(root, branch).0],
+            })
+            .collect(),
         _ => Vec::new(),
     };
     let (name, optional) = match target.get("type") {
@@ -192,15 +194,11 @@ fn kind(root: &Value, property: &Value) -> String {
     };
     let name = match target.get("items") {
         _ if !choices.is_empty() => choices.join(" | "),
-        Some(items) if name == "array" => format!("list of {}", kind(root, items)),
+        Some(items) if name == "array" => format!("list of {}", kind(root, items).0),
         _ => name,
     };
     let branches = property.get("anyOf").and_then(Value::as_array);
-    if optional || branches.is_some_and(|branches| branches.iter().any(is_null)) {
-        format!("{name}, optional")
-    } else {
-        name
-    }
+    (name, optional || branches.is_some_and(|branches| branches.iter().any(is_null)))
 }
 
 fn range(schema: &Value) -> Option<String> {
@@ -253,16 +251,31 @@ mod tests {
         let found = parameters(&schema, &json!({ "metric": "dot", "alpha": null }));
         let rows: Vec<String> = found
             .iter()
-            .map(|p| format!("{}|{}|{:?}|{:?}|{}", p.name, p.kind, p.range, p.default, p.description))
+            .map(|p| format!("{}|{}|{}|{:?}|{:?}|{}", p.name, p.kind, p.optional, p.range, p.default, p.description))
             .collect();
         assert_eq!(
             rows,
             [
-                r#"neighbors|integer|Some("1 to 100")|Some(Number(20))|How many."#,
-                r#"alpha|number, optional|Some("at least 0, below 1")|Some(Null)|"#,
-                r#"metric|"cosine" | "dot"|None|Some(String("dot"))|Of two vectors."#,
-                r"layers|list of integer, optional|None|None|",
+                r#"neighbors|integer|false|Some("1 to 100")|Some(Number(20))|How many."#,
+                r#"alpha|number|true|Some("at least 0, below 1")|Some(Null)|"#,
+                r#"metric|"cosine" | "dot"|false|None|Some(String("dot"))|Of two vectors."#,
+                r"layers|list of integer|true|None|None|",
             ]
         );
+    }
+
+    #[test]
+    fn a_name_of_two_roles_needs_its_role() {
+        let plugin =
+            |role, name| PluginInfo { role, name, summary: "", source: "", origin: "", example: "", format: None };
+        let plugins = [plugin("classifier", "neighbors"), plugin("estimator", "neighbors"), plugin("estimator", "moe")];
+        assert_eq!(find("moe", &plugins).unwrap().role, "estimator");
+        assert_eq!(find("estimator/neighbors", &plugins).unwrap().role, "estimator");
+        let error = find("neighbors", &plugins).unwrap_err();
+        assert_eq!((error.kind(), error.exit_status()), (ErrorKind::Usage, 2));
+        assert!(error.to_string().contains("classifier/neighbors or estimator/neighbors"), "{error}");
+        let error = find("policy/moe", &plugins).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownPlugin);
+        assert!(error.to_string().contains("estimator/moe"), "{error}");
     }
 }

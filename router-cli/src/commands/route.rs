@@ -68,8 +68,7 @@ fn single(
         }
         decision = Decision::default();
     } else {
-        let mut decisions =
-            router.route_blocking(std::slice::from_ref(prompt), std::slice::from_ref(constraints))?;
+        let mut decisions = router.route_blocking(std::slice::from_ref(prompt), std::slice::from_ref(constraints))?;
         decision = decisions.pop().unwrap_or_default();
         output.document(&Line::new(router, prompt, &decision))?;
     }
@@ -176,9 +175,8 @@ impl Answers<'_> {
 
     fn write(&mut self, answer: &impl Serialize) -> Result<()> {
         if self.session.output.json() {
-            let answer = serde_json::to_value(answer).map_err(|source| {
-                Error::new(ErrorKind::Internal, "a decision is not JSON").caused_by(source)
-            })?;
+            let answer = serde_json::to_value(answer)
+                .map_err(|source| Error::new(ErrorKind::Internal, "a decision is not JSON").caused_by(source))?;
             self.documents.push(answer);
             return Ok(());
         }
@@ -192,7 +190,8 @@ fn request(line: &[u8], number: usize, router: &Router) -> Result<Option<(Prompt
         return Ok(None);
     }
     let data = |what: String| Error::new(ErrorKind::Data, what);
-    let value: Value = serde_json::from_slice(line).map_err(|source| data(format!("not JSON: {}", reason(&source))))?;
+    let value: Value = serde_json::from_slice(line.trim_ascii_end())
+        .map_err(|source| data(format!("not JSON: {}", reason(&source))))?;
     let Value::Object(mut fields) = value else {
         return Err(data("not a JSON object".into()).help("{\"prompt\": \"...\"}"));
     };

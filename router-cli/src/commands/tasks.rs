@@ -40,7 +40,10 @@ pub(super) fn list(cards: &TaskCards) -> String {
     ]);
     for card in &cards.tasks {
         let (best, interval) = card.models.first().map_or_else(Default::default, |model| {
-            (model.model.clone(), format!("{} [{}, {}]", score3(model.mean), score3(model.interval[0]), score3(model.interval[1])))
+            (
+                model.model.clone(),
+                format!("{} [{}, {}]", score3(model.mean), score3(model.interval[0]), score3(model.interval[1])),
+            )
         });
         table.row([
             card.id.to_string(),

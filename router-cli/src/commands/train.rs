@@ -15,8 +15,7 @@ use crate::table::{count, percent, plural};
 pub(super) fn run(arguments: &Train, session: &mut Session) -> Result<()> {
     let (config, source) = RouterConfig::from_file(&arguments.config)?;
     let config = session.seeded(config);
-    let unfitted =
-        UnfittedRouter::from_config(&config, &session.registry).map_err(|error| source.locate(error))?;
+    let unfitted = UnfittedRouter::from_config(&config, &session.registry).map_err(|error| source.locate(error))?;
     // A place that cannot be written is better known before a long fit than after it.
     drop(ArtifactWriter::create(&arguments.out)?);
     let dataset = read(&arguments.data)?;
@@ -51,11 +50,7 @@ pub(super) fn run(arguments: &Train, session: &mut Session) -> Result<()> {
 }
 
 /// Fits the router, and gives the embedded training set, which the references are fitted to.
-pub(super) fn fit(
-    unfitted: &UnfittedRouter,
-    dataset: &Arc<Dataset>,
-    cx: &FitContext,
-) -> Result<(Router, TrainingSet)> {
+pub(super) fn fit(unfitted: &UnfittedRouter, dataset: &Arc<Dataset>, cx: &FitContext) -> Result<(Router, TrainingSet)> {
     let (embedder, embeddings) = pollster::block_on(unfitted.embed(dataset, cx))?;
     let set = TrainingSet::new(Arc::clone(dataset), Arc::new(embeddings.vectors))?;
     let router = unfitted.fit_embedded(&set, embedder, cx)?;

@@ -102,7 +102,7 @@ fn what_is_not_there() {
         run(&["tasks", "--router", "missing"]),
         run(&["eval", "--router", "missing", "--data", "data"]),
         run(&["plugins", "nothing-of-that-name"]),
-        run(&["plugins", "neighbors"]),
+        run(&["plugins", "policy/moe"]),
     ];
     insta::assert_snapshot!(all.join("\n"));
     assert_eq!(fs::read_to_string(directory.path().join("occupied")).unwrap(), "a file of somebody's");
@@ -160,7 +160,8 @@ fn lines_of_stdin() {
         r#"{"prompt": "a", "maximum_cost_usd": -1.0}"#,
     ] {
         let input = format!("{good}\n\n{bad}\n{good}\n");
-        let output = router_in(fitted()).args(["route", "--router", "artifact", "-"]).write_stdin(input).output().unwrap();
+        let output =
+            router_in(fitted()).args(["route", "--router", "artifact", "-"]).write_stdin(input).output().unwrap();
         let answers = String::from_utf8(output.stdout).unwrap();
         assert_eq!(answers.lines().count(), 1, "what came before the bad line is answered: {answers}");
         assert_eq!(output.status.code(), Some(2));

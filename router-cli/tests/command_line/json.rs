@@ -48,13 +48,13 @@ fn every_command_prints_one_document() {
 fn commands_that_write_say_what_they_wrote() {
     let directory = fresh();
     let path = directory.path();
-    let (trained, status) =
-        document(path, &["train", "--config", "C.toml", "--data", "data", "--out", "artifact"], "");
+    let (trained, status) = document(path, &["train", "--config", "C.toml", "--data", "data", "--out", "artifact"], "");
     assert_eq!(status, 0);
     assert_eq!(trained["artifact"], "artifact");
     assert_eq!(trained["data"]["prompts"], 120);
     assert_eq!(trained["references"], true);
-    let (evaluated, status) = document(path, &["eval", "--router", "artifact", "--data", "test", "--out", "report"], "");
+    let (evaluated, status) =
+        document(path, &["eval", "--router", "artifact", "--data", "test", "--out", "report"], "");
     assert_eq!(status, 0);
     let written: Value = serde_json::from_slice(&std::fs::read(path.join("report/summary.json")).unwrap()).unwrap();
     assert_eq!(evaluated, written, "summary.json is the same document");
@@ -83,8 +83,11 @@ fn failures_are_documents_too() {
     let (failed, status) = document(path, &["train", "--config", "missing.toml", "--data", "data", "--out", "out"], "");
     assert_eq!((&failed["error"]["kind"], status), (&Value::from("io"), 2));
     assert_eq!(failed["error"]["file"], "missing.toml");
-    std::fs::write(path.join("C.toml"), "seed = 7\n[embedder]\nuse = \"hashing\"\ndimension = 0\n[discoverer]\nuse = \"graph\"\n")
-        .unwrap();
+    std::fs::write(
+        path.join("C.toml"),
+        "seed = 7\n[embedder]\nuse = \"hashing\"\ndimension = 0\n[discoverer]\nuse = \"graph\"\n",
+    )
+    .unwrap();
     let (failed, status) = document(path, &["train", "--config", "C.toml", "--data", "data", "--out", "out"], "");
     assert_eq!((&failed["error"]["kind"], status), (&Value::from("config"), 2));
     assert_eq!(failed["error"]["line"], 4);
@@ -93,7 +96,8 @@ fn failures_are_documents_too() {
     assert_eq!((&failed["error"]["kind"], status), (&Value::from("usage"), 2));
     let (checked, status) = document(path, &["data", "check", "missing"], "");
     assert_eq!((&checked["errors"], status), (&Value::from(1), 2));
-    let (failed, status) = document(fitted(), &["route", "--router", "artifact", "-"], "{\"prompt\": \"a\"}\nnonsense\n");
+    let (failed, status) =
+        document(fitted(), &["route", "--router", "artifact", "-"], "{\"prompt\": \"a\"}\nnonsense\n");
     assert_eq!((&failed["error"]["file"], &failed["error"]["line"], status), (&"-".into(), &2.into(), 2));
 }
 

@@ -64,7 +64,8 @@ fn cross_validation_takes_several_directories_and_seeds() {
     assert_eq!(summary["seeds"], serde_json::json!([11, 12]));
     assert_eq!(summary["data"].as_array().unwrap().len(), 2);
     assert_eq!(summary["prompts"], 240);
-    let names: Vec<&str> = summary["routers"].as_array().unwrap().iter().filter_map(|one| one["name"].as_str()).collect();
+    let names: Vec<&str> =
+        summary["routers"].as_array().unwrap().iter().filter_map(|one| one["name"].as_str()).collect();
     assert_eq!(names.len(), 3, "the router and its two stages: {names:?}");
     assert_eq!(names[0], "C");
 }

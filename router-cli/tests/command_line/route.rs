@@ -49,9 +49,19 @@ fn constraints_are_kept() {
 #[test]
 fn an_explanation_tells_it_all() {
     let prompt = "Write a short poem about a golden harbor, with rhyme and verse.";
-    let text = transcript(fitted(), &["route", "--router", "artifact", "--explain", "--unavailable", "solver", prompt], "");
-    for part in ["model     poet", "because", "score", "fallback  thrifty", "task", "quality", "cost", "not eligible", "unavailable"]
-    {
+    let text =
+        transcript(fitted(), &["route", "--router", "artifact", "--explain", "--unavailable", "solver", prompt], "");
+    for part in [
+        "model     poet",
+        "because",
+        "score",
+        "fallback  thrifty",
+        "task",
+        "quality",
+        "cost",
+        "not eligible",
+        "unavailable",
+    ] {
         assert!(text.contains(part), "{part} is missing:\n{text}");
     }
 }
@@ -60,7 +70,8 @@ fn an_explanation_tells_it_all() {
 fn a_stream_keeps_its_order() {
     let mut input = String::new();
     for at in 0..1000 {
-        let prompt = if at % 3 == 0 { "Solve the equation 3 x = 9 for x." } else { "Write a poem with rhyme and verse." };
+        let prompt =
+            if at % 3 == 0 { "Solve the equation 3 x = 9 for x." } else { "Write a poem with rhyme and verse." };
         let mut line = json!({ "prompt": prompt, "prompt_id": format!("id-{at}") });
         if at == 500 {
             line["allowed_models"] = json!(["thrifty"]);

@@ -29,7 +29,8 @@ lambda = 0.0
 "#;
 
 const SUBJECTS: [&str; 12] = [
-    "river", "castle", "engine", "garden", "planet", "violin", "harbor", "lantern", "meadow", "compass", "glacier", "market",
+    "river", "castle", "engine", "garden", "planet", "violin", "harbor", "lantern", "meadow", "compass", "glacier",
+    "market",
 ];
 const MOODS: [&str; 5] = ["quiet", "golden", "broken", "ancient", "restless"];
 
@@ -70,7 +71,8 @@ fn write_data(directory: &Path, part: usize) {
             (text, "sums", [0.2, 0.95, 0.6])
         } else {
             let ending = if part == 0 { "about the morning" } else { "about the evening" };
-            let text = format!("Write a short poem {ending}, a {mood} {subject} and {number} stars, with rhyme and verse.");
+            let text =
+                format!("Write a short poem {ending}, a {mood} {subject} and {number} stars, with rhyme and verse.");
             (text, "poems", [0.9, 0.3, 0.6])
         };
         let id = format!("q{}", at + 1);
@@ -152,7 +154,8 @@ pub(crate) fn transcript(directory: &Path, arguments: &[&str], stdin: &str) -> S
     for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
         let printed = std::str::from_utf8(bytes).unwrap();
         if !printed.is_empty() {
-            writeln!(text, "{name}:\n  {}", printed.trim_end().replace('\n', "\n  ").replace("\n  \n", "\n\n")).unwrap();
+            writeln!(text, "{name}:\n  {}", printed.trim_end().replace('\n', "\n  ").replace("\n  \n", "\n\n"))
+                .unwrap();
         }
     }
     writeln!(text, "status {}", output.status.code().unwrap()).unwrap();
