@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 pub(crate) struct Output {
     json: bool,
     quiet: bool,
-    stdout: Box<dyn Write + Send>,
-    closed: bool,
+    /// `None` once nobody reads it any more.
+    stdout: Option<Box<dyn Write + Send>>,
     documented: bool,
 }
 
@@ -26,7 +26,7 @@ impl Output {
     }
 
     fn to(stdout: Box<dyn Write + Send>, json: bool, quiet: bool) -> Self {
-        Self { json, quiet, stdout, closed: false, documented: false }
+        Self { json, quiet, stdout: Some(stdout), documented: false }
     }
 
     /// Whether the result is one JSON document.
@@ -36,7 +36,7 @@ impl Output {
 
     /// Whether nobody reads stdout any more.
     pub(crate) fn is_closed(&self) -> bool {
-        self.closed
+        self.stdout.is_none()
     }
 
     /// A line (or several) of the result for people; nothing with `--json`.
@@ -105,14 +105,10 @@ impl Output {
     }
 
     fn write(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
-        if self.closed {
-            return Ok(());
-        }
-        match write(&mut *self.stdout) {
+        let Some(stdout) = &mut self.stdout else { return Ok(()) };
+        match write(&mut **stdout) {
             Err(error) if error.kind() == IoErrorKind::BrokenPipe => {
-                self.closed = true;
-                // What is buffered would be tried, and fail, again when the writer is dropped.
-                self.stdout = Box::new(io::sink());
+                self.stdout = None;
                 Ok(())
             }
             other => other.map_err(|source| Error::io("stdout", source)),

@@ -6,8 +6,8 @@ use comfy_table::{
 
 /// Width where stdout is no terminal.
 const PIPED_WIDTH: u16 = 100;
-/// Spaces between columns.
-const GAP: u16 = 2;
+/// Padding behind a column; the table adds a space of its own between columns.
+const GAP: u16 = 1;
 /// Words up to this length are kept whole.
 const LONGEST_WORD: usize = 40;
 
@@ -122,9 +122,9 @@ impl Table {
 /// Stands for a space at which no line breaks.
 const FIRM_SPACE: char = '\u{a0}';
 
-/// The same words, kept on one line in a table.
-pub(crate) fn together(text: &str) -> String {
-    text.replace(' ', &FIRM_SPACE.to_string())
+/// `[0.1, 0.2]`, kept on one line.
+pub(crate) fn interval([low, high]: [f64; 2], show: fn(f64) -> String) -> String {
+    format!("[{},{FIRM_SPACE}{}]", show(low), show(high))
 }
 
 /// A score or share with four decimals.

@@ -11,7 +11,7 @@ use router_eval::{Evaluation, NamedConfig, Options, References};
 use super::{Session, near_duplicate_groups, read};
 use crate::arguments::Eval;
 use crate::output::Output;
-use crate::table::{Align, Table, count, plural, short_difference, short_score, together, usd};
+use crate::table::{Align, Table, count, interval, plural, short_difference, short_score, usd};
 
 pub(super) fn run(arguments: &Eval, session: &mut Session) -> Result<()> {
     let mode = Mode::of(arguments)?;
@@ -206,11 +206,9 @@ fn table(summary: &Summary) -> String {
     table.render()
 }
 
-fn with_interval(value: Option<f64>, interval: Option<[f64; 2]>, show: fn(f64) -> String) -> String {
-    match (value, interval) {
-        (Some(value), Some([low, high])) => {
-            format!("{} {}", show(value), together(&format!("[{}, {}]", show(low), show(high))))
-        }
+fn with_interval(value: Option<f64>, ends: Option<[f64; 2]>, show: fn(f64) -> String) -> String {
+    match (value, ends) {
+        (Some(value), Some(ends)) => format!("{} {}", show(value), interval(ends, show)),
         (Some(value), None) => show(value),
         (None, _) => "-".to_owned(),
     }

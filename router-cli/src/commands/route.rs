@@ -1,5 +1,6 @@
 //! `router route`: a decision, an explanation, or a stream of them.
 
+use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, IsTerminal as _};
 
 use router_core::{Constraints, Decision, Error, ErrorKind, Explanation, Prompt, PromptContent, Result, Router};
@@ -245,9 +246,12 @@ fn reason(error: &serde_json::Error) -> String {
 }
 
 /// An explanation to read.
-pub(super) fn describe(explanation: &Explanation) -> String {
+fn describe(explanation: &Explanation) -> String {
     let mut text = String::new();
-    let mut fact = |name: &str, value: &str| text.push_str(&format!("{name:<10}{value}\n"));
+    let mut fact = |name: &str, value: &str| {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{name:<10}{value}");
+    };
     match explanation.plan.as_slice() {
         [] => fact("model", "none is eligible"),
         [only] => fact("model", only),

@@ -1,11 +1,14 @@
 //! `router tasks`: what discovery found, from the artifact's cards.
 
+use std::fmt::Write as _;
+
 use router_core::artifact::ArtifactReader;
+use router_core::tasks::ModelCard;
 use router_core::{Result, TaskCard, TaskCards, TaskId};
 
 use super::Session;
 use crate::arguments::Tasks;
-use crate::table::{Align, Table, count, percent, plural, score};
+use crate::table::{Align, Table, count, interval, percent, plural, score, short_score};
 
 pub(super) fn run(arguments: &Tasks, session: &mut Session) -> Result<()> {
     let reader = ArtifactReader::open(&arguments.router, &session.registry)?;
@@ -25,7 +28,7 @@ pub(super) fn run(arguments: &Tasks, session: &mut Session) -> Result<()> {
 }
 
 /// Every task on a line or two.
-pub(super) fn list(cards: &TaskCards) -> String {
+fn list(cards: &TaskCards) -> String {
     if cards.tasks.is_empty() {
         return format!("no tasks: the router was fitted to {} as a whole", plural(cards.prompts, "prompt"));
     }
@@ -39,19 +42,16 @@ pub(super) fn list(cards: &TaskCards) -> String {
         ("candidates", Align::Left),
     ]);
     for card in &cards.tasks {
-        let (best, interval) = card.models.first().map_or_else(Default::default, |model| {
-            (
-                model.model.clone(),
-                format!("{} [{}, {}]", score3(model.mean), score3(model.interval[0]), score3(model.interval[1])),
-            )
-        });
+        let best = card.models.first();
+        let quality =
+            |model: &ModelCard| format!("{} {}", short_score(model.mean), interval(model.interval, short_score));
         table.row([
             card.id.to_string(),
             count(card.size),
             percent(card.share),
             card.keywords.join(", "),
-            best,
-            interval,
+            best.map(|model| model.model.clone()).unwrap_or_default(),
+            best.map(quality).unwrap_or_default(),
             card.candidates.join(", "),
         ]);
     }
@@ -70,10 +70,6 @@ pub(super) fn list(cards: &TaskCards) -> String {
     )
 }
 
-fn score3(value: f64) -> String {
-    format!("{value:.3}")
-}
-
 /// One card.
 fn full(card: &TaskCard) -> String {
     let mut text = format!(
@@ -89,7 +85,8 @@ fn full(card: &TaskCard) -> String {
         for exemplar in &card.exemplars {
             // A prompt of several lines stays on one.
             let words: Vec<&str> = exemplar.text.split_whitespace().collect();
-            text.push_str(&format!("  {}: {}\n", exemplar.prompt_id, words.join(" ")));
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "  {}: {}", exemplar.prompt_id, words.join(" "));
         }
     }
     let mut table = Table::new([
@@ -105,7 +102,7 @@ fn full(card: &TaskCard) -> String {
             model.model.clone(),
             score(model.score),
             score(model.mean),
-            format!("[{}, {}]", score(model.interval[0]), score(model.interval[1])),
+            interval(model.interval, score),
             count(model.outcomes),
             if card.candidates.contains(&model.model) { "yes".to_owned() } else { String::new() },
         ]);

@@ -23,10 +23,8 @@ pub(super) fn run(arguments: &Train, session: &mut Session) -> Result<()> {
 
     let cx = session.context(config.seed);
     let (router, set) = fit(&unfitted, &dataset, &cx)?;
-    let references = match arguments.no_references {
-        true => None,
-        false => Some(fit_references(&router, &set, &session.registry, &cx)?),
-    };
+    let references =
+        if arguments.no_references { None } else { Some(fit_references(&router, &set, &session.registry, &cx)?) };
     let router = if arguments.no_exemplars { router.without_exemplars() } else { router };
     save(&router, references.as_ref(), &arguments.out)?;
 

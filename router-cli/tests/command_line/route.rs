@@ -79,7 +79,8 @@ fn a_stream_keeps_its_order() {
         if at == 501 {
             line["required_tags"] = json!(["telepathy"]);
         }
-        input.push_str(&format!("{line}\n"));
+        input.push_str(&line.to_string());
+        input.push('\n');
     }
     let output = router_in(fitted()).args(["route", "--router", "artifact", "-"]).write_stdin(input).output().unwrap();
     assert!(output.status.success());
@@ -103,7 +104,7 @@ fn a_data_set_s_prompts_can_be_piped_in_and_chats_too() {
     let prompts = std::fs::read_to_string(fitted().join("test/prompts.jsonl")).unwrap();
     let output = router_in(fitted()).args(["route", "--router", "artifact"]).write_stdin(prompts).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.stdout.iter().filter(|&&byte| byte == b'\n').count(), 120);
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 120);
     let chat = r#"{"prompt": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Solve the equation 3 x = 9 for x."}]}"#;
     let output = router_in(fitted()).args(["route", "--router", "artifact", "-"]).write_stdin(chat).output().unwrap();
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
