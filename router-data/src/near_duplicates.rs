@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_template_does_not_glue_a_benchmark_together() {
-        let template: String = (0..150).map(|i| format!("instruction{i} ")).collect();
+        let template = (0..150).map(|i| format!("instruction{i}")).collect::<Vec<_>>().join(" ");
         let texts: Vec<String> =
             (0..60).map(|i| format!("{template} Which is larger, region{i} or area{i}?")).collect();
         let refs: Vec<&str> = texts.iter().map(String::as_str).collect();

@@ -104,7 +104,7 @@ fn load(path: &Path, findings: &mut Findings) -> Option<Loaded> {
     }
     let pool = models.pool.take()?;
     let model_lines = pool.models().iter().map(|m| models.lines.get(&m.name).copied().unwrap_or(1)).collect();
-    let built = Dataset::new(name_of(path), prompts.prompts, pool, read.outcomes.take()?);
+    let built = Dataset::new(name_of(path), prompts.sound, pool, read.outcomes.take()?);
     match built.and_then(near_duplicates::attach) {
         Ok(dataset) => Some(Loaded {
             dataset,

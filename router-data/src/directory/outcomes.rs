@@ -55,7 +55,7 @@ pub(crate) fn read(path: &Path, models: &Models, prompts: &Prompts, findings: &m
         path,
         models,
         prompts,
-        rows: vec![Vec::new(); prompts.prompts.len()],
+        rows: vec![Vec::new(); prompts.sound.len()],
         seen: HashMap::new(),
         read: Read::default(),
         findings,
@@ -267,7 +267,7 @@ impl Reader<'_> {
             self.seen.insert((row, model), first);
             let message = format!(
                 "prompt `{}` and model `{}` stand together twice, first in line {first}",
-                self.prompts.prompts.get(row).map_or("?", |prompt| &prompt.id),
+                self.prompts.sound.get(row).map_or("?", |prompt| &prompt.id),
                 self.models.pool.as_ref().map_or("?", |pool| pool.name(model)),
             );
             let help = "average repeated calls first, or give one a prompt of its own";
@@ -292,6 +292,7 @@ impl Reader<'_> {
     }
 
     /// The row of a prompt: `None` for an unknown one, `Some(None)` for one that could not be read.
+    #[allow(clippy::option_option, reason = "unknown and unreadable are told apart here and nowhere else")]
     fn find_prompt(&mut self, line: usize, id: &Cell) -> Option<Option<usize>> {
         let id = match id.name() {
             Ok(id) => id,
@@ -308,6 +309,7 @@ impl Reader<'_> {
     }
 
     /// The index of a model: `None` for an unknown one, `Some(None)` where the pool could not be read.
+    #[allow(clippy::option_option, reason = "unknown and unreadable are told apart here and nowhere else")]
     fn find_model(&mut self, line: usize, name: &Cell) -> Option<Option<ModelIndex>> {
         let name = match name.name() {
             Ok(name) => name,

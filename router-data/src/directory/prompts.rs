@@ -14,7 +14,7 @@ use super::source;
 #[derive(Debug, Default)]
 pub(crate) struct Prompts {
     /// The sound prompts, in the order of the file.
-    pub(crate) prompts: Vec<Prompt>,
+    pub(crate) sound: Vec<Prompt>,
     /// The line of each of them.
     pub(crate) lines: Vec<usize>,
     /// The row of each of them, by id; `None` for an id whose line is at fault otherwise.
@@ -61,8 +61,8 @@ pub(crate) fn read(path: &Path, findings: &mut Findings) -> Prompts {
         first_lines.insert(id_of(&prompt).to_owned(), line);
         match prompt {
             Ok(prompt) => {
-                found.rows.insert(prompt.id.clone(), Some(found.prompts.len()));
-                found.prompts.push(prompt);
+                found.rows.insert(prompt.id.clone(), Some(found.sound.len()));
+                found.sound.push(prompt);
                 found.lines.push(line);
             }
             Err(id) => {
@@ -158,7 +158,9 @@ fn read_prompt(
     if problems.is_empty() {
         return Ok(prompt);
     }
-    problems.into_iter().for_each(|problem| findings.push(problem));
+    for problem in problems {
+        findings.push(problem);
+    }
     Err(prompt.id)
 }
 

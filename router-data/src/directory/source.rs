@@ -47,7 +47,7 @@ fn unpack(path: &Path, packed: &[u8], findings: &mut Findings) -> Option<Vec<u8>
             } else {
                 format!("the gzip data is damaged: {source}")
             };
-            let whole = bytes.iter().filter(|&&byte| byte == b'\n').count();
+            let whole = lines(&bytes).count() - 1;
             findings.push(
                 Finding::error(path, whole + 1, format!("{what}, after {whole} whole lines"))
                     .help("copy or pack the file again"),

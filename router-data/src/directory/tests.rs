@@ -1,3 +1,5 @@
+#![allow(clippy::format_collect, clippy::format_push_string, reason = "small texts, made plainly")]
+
 use std::fs;
 use std::io::Write as _;
 

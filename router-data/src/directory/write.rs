@@ -85,7 +85,8 @@ fn may_replace(target: &Path) -> Result<()> {
         let other = other.to_string_lossy();
         return refuse(format!("holds `{other}`, which is no part of a data set; it is left as it is"));
     }
-    if !names.is_empty() && !(names.iter().any(|name| name == MODELS) && names.iter().any(|name| name == PROMPTS)) {
+    let needed = [MODELS, PROMPTS].iter().all(|needed| names.iter().any(|name| name == *needed));
+    if !names.is_empty() && !needed {
         return refuse("exists and is not a data set directory; it is left as it is".to_owned());
     }
     Ok(())
