@@ -22,7 +22,7 @@ use router_core::{Dataset, Result};
 /// Words in a shingle.
 const SHINGLE: usize = 5;
 /// A shingle in more prompts than this is template.
-const TEMPLATE: u32 = 20;
+const TEMPLATE: usize = 20;
 /// The Jaccard similarity of near duplicates, as a fraction: 4 / 5.
 const SIMILARITY: (usize, usize) = (4, 5);
 
@@ -47,7 +47,6 @@ pub fn attach(dataset: Dataset) -> Result<Dataset> {
 /// ```
 pub fn groups(texts: &[&str]) -> Vec<u32> {
     let documents: Vec<Document> = texts.iter().map(|text| Document::new(text)).collect();
-    let sets = content_shingles(&documents);
     let mut union = Union::new(texts.len());
 
     // Texts that are equal in every word belong together, whatever is left of them.
@@ -61,17 +60,17 @@ pub fn groups(texts: &[&str]) -> Vec<u32> {
         }
     }
 
-    let mut postings: HashMap<u32, Vec<usize>> = HashMap::new();
+    let (sets, ranks) = content_shingles(&documents);
+    let mut postings: Vec<Vec<usize>> = vec![Vec::new(); ranks];
     let mut tried = vec![usize::MAX; texts.len()];
     for (row, set) in sets.iter().enumerate() {
-        if set.is_empty() {
-            continue;
-        }
-        let prefix = set.len() - (set.len() * SIMILARITY.0).div_ceil(SIMILARITY.1) + 1;
-        for &shingle in &set[..prefix] {
-            let met = postings.entry(shingle).or_default();
+        // Shingles of this text alone come first in the order and meet nobody.
+        let prefix = set.size - (set.size * SIMILARITY.0).div_ceil(SIMILARITY.1) + 1;
+        let prefix = (prefix + set.shared.len()).saturating_sub(set.size);
+        for &shingle in set.shared.iter().take(prefix) {
+            let met = &mut postings[shingle as usize];
             for &other in met.iter() {
-                if tried[other] != row && union.find(other) != union.find(row) && similar(&sets[other], set) {
+                if tried[other] != row && union.find(other) != union.find(row) && sets[other].similar(set) {
                     union.join(other, row);
                 }
                 tried[other] = row;
@@ -134,8 +133,13 @@ fn same_words(a: &str, b: &str) -> bool {
 
 /// FNV-1a over the lower-case letters, finished by [`mix`]: the same on every machine.
 fn hash_word(word: &str) -> u64 {
-    mix(lower(word)
-        .fold(0xcbf2_9ce4_8422_2325, |hash, c| (hash ^ u64::from(u32::from(c))).wrapping_mul(0x0100_0000_01b3)))
+    let step = |hash: u64, c: u32| (hash ^ u64::from(c)).wrapping_mul(0x0100_0000_01b3);
+    let start = 0xcbf2_9ce4_8422_2325;
+    mix(if word.is_ascii() {
+        word.bytes().fold(start, |hash, byte| step(hash, u32::from(byte.to_ascii_lowercase())))
+    } else {
+        lower(word).fold(start, |hash, c| step(hash, u32::from(c)))
+    })
 }
 
 fn hash_words(words: &[u64]) -> u64 {
@@ -149,43 +153,59 @@ fn mix(value: u64) -> u64 {
     value ^ (value >> 31)
 }
 
-/// The shingles of every document that are content, as ranks from rare to common, ascending.
-fn content_shingles(documents: &[Document]) -> Vec<Vec<u32>> {
-    let mut all: Vec<u64> = documents.iter().flat_map(|document| document.shingles.iter().copied()).collect();
-    all.sort_unstable();
-    let mut counted: Vec<(u32, u64)> = all
-        .chunk_by(|a, b| a == b)
-        .filter(|same| same.len() <= TEMPLATE as usize)
-        .map(|same| (same.len() as u32, same[0]))
-        .collect();
-    counted.sort_unstable();
-    let ranks: HashMap<u64, u32> = counted.iter().zip(0..).map(|(&(_, shingle), rank)| (shingle, rank)).collect();
-    documents
-        .iter()
-        .map(|document| {
-            let mut set: Vec<u32> =
-                document.shingles.iter().filter_map(|shingle| ranks.get(shingle).copied()).collect();
-            set.sort_unstable();
-            set
-        })
-        .collect()
+/// The shingles of one document that are content.
+#[derive(Debug, Clone, Default)]
+struct Content {
+    /// How many there are.
+    size: usize,
+    /// Those that stand in another document too, as ranks from rare to common, ascending.
+    shared: Vec<u32>,
 }
 
-/// Whether two ascending sets have a Jaccard similarity of at least [`SIMILARITY`].
-fn similar(a: &[u32], b: &[u32]) -> bool {
-    let (mut i, mut j, mut common) = (0, 0, 0usize);
-    while i < a.len() && j < b.len() {
-        match a[i].cmp(&b[j]) {
-            std::cmp::Ordering::Less => i += 1,
-            std::cmp::Ordering::Greater => j += 1,
-            std::cmp::Ordering::Equal => {
-                common += 1;
-                i += 1;
-                j += 1;
+impl Content {
+    /// Whether the Jaccard similarity is at least [`SIMILARITY`].
+    fn similar(&self, other: &Self) -> bool {
+        let (a, b) = (&self.shared, &other.shared);
+        let (mut i, mut j, mut common) = (0, 0, 0usize);
+        while i < a.len() && j < b.len() {
+            match a[i].cmp(&b[j]) {
+                std::cmp::Ordering::Less => i += 1,
+                std::cmp::Ordering::Greater => j += 1,
+                std::cmp::Ordering::Equal => {
+                    common += 1;
+                    i += 1;
+                    j += 1;
+                }
             }
         }
+        common * SIMILARITY.1 >= (self.size + other.size - common) * SIMILARITY.0
     }
-    common * SIMILARITY.1 >= (a.len() + b.len() - common) * SIMILARITY.0
+}
+
+/// The content of every document, and how many ranks there are. One sort finds who shares what.
+fn content_shingles(documents: &[Document]) -> (Vec<Content>, usize) {
+    let mut all: Vec<(u64, u32)> = Vec::with_capacity(documents.iter().map(|document| document.shingles.len()).sum());
+    for (document, row) in documents.iter().zip(0..) {
+        all.extend(document.shingles.iter().map(|&shingle| (shingle, row)));
+    }
+    all.sort_unstable();
+    let mut contents = vec![Content::default(); documents.len()];
+    let mut shared: Vec<&[(u64, u32)]> = Vec::new();
+    for same in all.chunk_by(|a, b| a.0 == b.0).filter(|same| same.len() <= TEMPLATE) {
+        for &(_, row) in same {
+            contents[row as usize].size += 1;
+        }
+        if same.len() > 1 {
+            shared.push(same);
+        }
+    }
+    shared.sort_by_key(|same| same.len());
+    for (same, rank) in shared.iter().zip(0..) {
+        for &(_, row) in *same {
+            contents[row as usize].shared.push(rank);
+        }
+    }
+    (contents, shared.len())
 }
 
 /// Disjoint sets; the root of a set is its lowest member.
@@ -267,7 +287,7 @@ mod tests {
             }).collect();
             let count = |shingle: &Vec<String>| sets.iter().filter(|set| set.contains(shingle)).count();
             let content: Vec<BTreeSet<Vec<String>>> = sets.iter()
-                .map(|set| set.iter().filter(|shingle| count(shingle) <= TEMPLATE as usize).cloned().collect()).collect();
+                .map(|set| set.iter().filter(|shingle| count(shingle) <= TEMPLATE).cloned().collect()).collect();
             let mut labels: Vec<usize> = (0..texts.len()).collect();
             for i in 0..texts.len() {
                 for j in 0..i {

@@ -17,7 +17,7 @@ pub mod neighbors;
 pub mod nn;
 pub mod policies;
 
-use router_core::{AggregatorRole, ClassifierRole, EmbedderRole, EstimatorRole, PolicyRole, Registry, Result};
+use router_core::{AggregatorRole, ClassifierRole, DiscovererRole, EmbedderRole, EstimatorRole, PolicyRole, Registry, Result};
 
 /// A registry of the plugins of this crate, registered by hand: the same as what
 /// [`Registry::collected`] gathers where no other plugin crate is linked in.
@@ -28,7 +28,11 @@ pub fn builtin() -> Result<Registry> {
     const ORIGIN: &str = env!("CARGO_PKG_NAME");
     let mut registry = Registry::new();
     registry.register::<EmbedderRole, embedders::hashing::HashingConfig>(ORIGIN)?;
+    registry.register::<DiscovererRole, discoverers::graph::GraphConfig>(ORIGIN)?;
     registry.register::<ClassifierRole, classifiers::softmax::SoftmaxConfig>(ORIGIN)?;
+    #[cfg(feature = "candle")]
+    registry.register::<EstimatorRole, estimators::moe::MoeConfig>(ORIGIN)?;
+    registry.register::<EstimatorRole, estimators::neighbors::NeighborsConfig>(ORIGIN)?;
     registry.register::<EstimatorRole, estimators::task_mean::TaskMeanConfig>(ORIGIN)?;
     registry.register::<AggregatorRole, aggregators::weighted::WeightedConfig>(ORIGIN)?;
     registry.register::<PolicyRole, policies::utility::UtilityConfig>(ORIGIN)?;

@@ -1,5 +1,13 @@
 //! The mixture of experts from outside, against worlds whose truth is known.
 #![cfg(feature = "candle")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test: what fails should panic, helpers included"
+)]
 
 use std::sync::Arc;
 
@@ -82,7 +90,9 @@ fn general_heads_recover_a_planted_linear_rule() {
     let mut world = LinearWorld::new(3, 6);
     let (vectors, rows, _) = world.draw(3000);
     let train = set(3, 6, vectors, rows);
-    let fitted = MoeConfig::default().fit(&train, &Tasks::none(&train), &FitContext::new(1)).unwrap();
+    // Six features that all tell: the default regularisation, made for hundreds that mostly do not, would hold back.
+    let config = MoeConfig { dropout: 0.1, weight_decay: 0.1, learning_rate: 0.001, ..MoeConfig::default() };
+    let fitted = config.fit(&train, &Tasks::none(&train), &FitContext::new(1)).unwrap();
     let (vectors, _, truth) = world.draw(1000);
     let found = estimate(&fitted, MatrixView::new(1000, 6, &vectors).unwrap(), &no_tasks(1000, 0));
     let error = |found: &dyn Fn(usize) -> f32| -> f32 {
@@ -130,7 +140,7 @@ fn flip_world(n: usize, stream: &mut SeedStream) -> (Vec<f32>, Vec<Option<u32>>,
     for _ in 0..n {
         let task = stream.next_u32() % 8;
         let cue = if uniform(stream) < 0.5 { 1.0 } else { -1.0 };
-        let good = usize::from((cue > 0.0) == (task % 2 == 0));
+        let good = usize::from((cue > 0.0) == task.is_multiple_of(2));
         let mut row = Vec::new();
         for model in 0..2 {
             let chance = if model == good { 0.9 } else { 0.2 };
@@ -437,7 +447,7 @@ fn wrong_shapes_divergence_and_cancellation_are_typed_errors() {
         assert_eq!(ask(d, tasks, rows).unwrap_err().kind(), ErrorKind::Shape);
     }
     // A step size beyond what a configuration may say: the activations leave what f32 can hold.
-    let wild = MoeConfig { learning_rate: 1e30, ..MoeConfig::default() };
+    let wild = MoeConfig { learning_rate: 1e38, weight_decay: 0.0, ..MoeConfig::default() };
     let error = wild.fit(&train, &tasks, &FitContext::new(1)).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Training, "{error}");
     assert!(error.to_string().contains("learning_rate"), "{error}");

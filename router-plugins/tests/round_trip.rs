@@ -1,4 +1,10 @@
 //! What is saved in an artifact is what is loaded from it, and what is not sound is refused.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails should panic; clippy exempts only functions marked as tests"
+)]
 
 use std::sync::Arc;
 
@@ -34,6 +40,10 @@ fn stored<T>(component: &dyn ErasedPersist, read: impl FnOnce(&SlotReader<'_>) -
     ArtifactReader::open(&place, &registry).unwrap().read_slot("part", |_, reader| read(reader))
 }
 
+fn load<T: Persist>(reader: &SlotReader<'_>) -> Result<T> {
+    reader.load()
+}
+
 /// Loads `component` by its registered name and holds its bytes against the original's.
 fn round_trip<R: Shelved>(name: &str, component: &dyn ErasedPersist)
 where
@@ -67,10 +77,7 @@ fn every_fitted_part_round_trips() {
     let cx = FitContext::new(1);
     let embedder = HashingEmbedder::new(HashingConfig { character_weight: 0.1, ..HashingConfig::default() }).unwrap();
     round_trip::<EmbedderRole>("hashing", &embedder);
-    assert_eq!(
-        stored(&embedder, |reader| reader.load::<HashingEmbedder>()).unwrap().fingerprint(),
-        embedder.fingerprint()
-    );
+    assert_eq!(stored(&embedder, load::<HashingEmbedder>).unwrap().fingerprint(), embedder.fingerprint());
 
     let classifier = SoftmaxConfig::default().fit(&set, &tasks, &cx).unwrap();
     round_trip::<ClassifierRole>("softmax", &classifier);
@@ -95,7 +102,7 @@ fn every_fitted_part_round_trips() {
 #[test]
 fn another_part_is_refused() {
     let policy = UtilityPolicy::new(1.0).unwrap();
-    assert_eq!(stored(&policy, |reader| reader.load::<HashingEmbedder>()).unwrap_err().kind(), ErrorKind::Artifact);
+    assert_eq!(stored(&policy, load::<HashingEmbedder>).unwrap_err().kind(), ErrorKind::Artifact);
 }
 
 /// Writes `$values` under the format of `$format`.

@@ -99,7 +99,9 @@ fn train(
         let mut parameters = vec![0.0; objective.parameters()];
         // One more prompt a task than there is keeps the bias of a task without held-in prompts finite.
         let mut counts = vec![1.0f64; tasks];
-        labels.iter().for_each(|&label| counts[label as usize] += 1.0);
+        for &label in &labels {
+            counts[label as usize] += 1.0;
+        }
         let total: f64 = counts.iter().sum();
         for (bias, count) in parameters[tasks * d..].iter_mut().zip(counts) {
             *bias = (count / total).ln();
@@ -180,9 +182,13 @@ impl Scaling {
         }
         let mut mean = vec![0.0f64; d];
         for row in 0..n {
-            mean.iter_mut().zip(embeddings.row(row)).for_each(|(sum, &value)| *sum += f64::from(value));
+            for (sum, &value) in mean.iter_mut().zip(embeddings.row(row)) {
+                *sum += f64::from(value);
+            }
         }
-        mean.iter_mut().for_each(|sum| *sum /= n as f64);
+        for sum in &mut mean {
+            *sum /= n as f64;
+        }
         let mut squared = 0.0;
         for row in 0..n {
             let off = embeddings.row(row).iter().zip(&mean).map(|(&value, mean)| (f64::from(value) - mean).powi(2));

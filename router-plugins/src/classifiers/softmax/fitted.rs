@@ -116,7 +116,9 @@ impl FittedClassifier for SoftmaxClassifier {
                 *assigned = Some(TaskId(task as u32));
             } else {
                 let scale = confidence / self.threshold;
-                probabilities.iter_mut().for_each(|probability| *probability *= scale);
+                for probability in probabilities {
+                    *probability *= scale;
+                }
             }
         }
         Ok(())

@@ -43,7 +43,9 @@ pub(super) fn minimize(
             // Rounding has spoiled the history; steepest descent always descends.
             history.clear();
             direction.clone_from(&gradient);
-            direction.iter_mut().for_each(|element| *element = -*element);
+            for element in &mut direction {
+                *element = -*element;
+            }
             slope = -dot(&gradient, &gradient);
         }
         let first = if history.is_empty() { 1.0 / dot(&gradient, &gradient).sqrt().max(1.0) } else { 1.0 };
@@ -97,7 +99,9 @@ fn direction(gradient: &[f64], history: &VecDeque<Pair>) -> Vec<f64> {
     }
     if let Some((_, change, inverse)) = history.back() {
         let scale = 1.0 / (inverse * dot(change, change));
-        direction.iter_mut().for_each(|element| *element *= scale);
+        for element in &mut direction {
+            *element *= scale;
+        }
     }
     for (share, (step, change, inverse)) in shares.iter().zip(history) {
         let back = inverse * dot(change, &direction);

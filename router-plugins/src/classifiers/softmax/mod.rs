@@ -13,11 +13,10 @@
 //!
 //! Temperature and threshold come from held-out rows (near duplicates kept together), by a model that has not seen them: the
 //! temperature minimises the cross-entropy of the held-out prompts that have a task (Guo et al., ICML 2017; targets smoothed
-//! as by Platt, 1999); the threshold
-//! maximises the quality realised when every held-out prompt goes to the best model of its task, or, if it is assigned none,
-//! to the best model over all prompts. Both best models are known from the held-in rows; prompts without a discovered task
-//! count too; a prompt for which one of the two outcomes is missing does not; ties go to the lowest threshold. The final
-//! weights are then fitted to all rows.
+//! as by Platt, 1999); the threshold maximises the quality realised when every held-out prompt goes to the best model of its
+//! task, or, if it is assigned none, to the best model over all prompts. Both best models are known from the held-in rows;
+//! prompts without a discovered task count too; a prompt for which one of the two outcomes is missing does not; ties go to the
+//! lowest threshold. The final weights are then fitted to all rows.
 //!
 //! # Cost
 //!

@@ -130,14 +130,14 @@ mod tests {
         let at: Vec<f64> = (0..9).map(|i| f64::from(i) * 0.125 - 0.5).collect();
         let (mut gradient, mut ignored) = (vec![0.0; 9], vec![0.0; 9]);
         objective.evaluate(&at, &mut gradient);
-        for i in 0..9 {
+        for (i, &expected) in gradient.iter().enumerate() {
             let step = 1.0 / 1024.0;
             let moved =
                 |by: f64| at.iter().enumerate().map(|(j, x)| if i == j { x + by } else { *x }).collect::<Vec<_>>();
             let slope = (objective.evaluate(&moved(step), &mut ignored)
                 - objective.evaluate(&moved(-step), &mut ignored))
                 / (2.0 * step);
-            assert!((slope - gradient[i]).abs() < 1e-4, "parameter {i}: {slope} against {}", gradient[i]);
+            assert!((slope - expected).abs() < 1e-4, "parameter {i}: {slope} against {expected}");
         }
     }
 }

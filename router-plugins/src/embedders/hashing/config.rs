@@ -11,17 +11,19 @@ use crate::embedders::hashing::fitted::HashingEmbedder;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HashingConfig {
-    /// d, the length of a vector. Default 512. More buckets mean fewer collisions, and slower components after this one.
+    /// d, the length of a vector. Default 1024. More buckets mean fewer collisions, and slower
+    /// components after this one.
     #[schemars(range(min = 8, max = 65_536))]
     pub dimension: usize,
-    /// The shortest and the longest n-gram of words, in words; `[0, 0]` for none. Default `[1, 2]`.
+    /// The shortest and the longest n-gram of words, in words; `[0, 0]` for none. Default `[1, 1]`.
     #[schemars(inner(range(min = 0, max = 8)))]
     pub words: [usize; 2],
     /// The shortest and the longest n-gram of characters, in characters; `[0, 0]` for none. They run across words, over the
-    /// text with every stretch of white space made one space. Default `[3, 5]`.
+    /// text with every stretch of white space made one space. Default `[3, 3]`: longer
+    /// ones collide more than they tell.
     #[schemars(inner(range(min = 0, max = 16)))]
     pub characters: [usize; 2],
-    /// The share of the squared length that the character n-grams get where a text has both. Default 0.5.
+    /// The share of the squared length that the character n-grams get where a text has both. Default 0.7.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub character_weight: f64,
     /// Whether an n-gram that occurs tf times weighs 1 + ln tf; otherwise it weighs tf. Default true.
@@ -37,10 +39,10 @@ pub struct HashingConfig {
 impl Default for HashingConfig {
     fn default() -> Self {
         Self {
-            dimension: 512,
-            words: [1, 2],
-            characters: [3, 5],
-            character_weight: 0.5,
+            dimension: 1024,
+            words: [1, 1],
+            characters: [3, 3],
+            character_weight: 0.7,
             sublinear: true,
             lowercase: true,
             fold_digits: true,
@@ -53,7 +55,7 @@ impl PluginConfig for HashingConfig {
     const NAME: &'static str = "hashing";
     const SUMMARY: &'static str = "Signed hashed n-grams of words and characters: no download, no learning";
     const SOURCE: &'static str = "Weinberger et al., Feature Hashing for Large Scale Multitask Learning, ICML 2009";
-    const EXAMPLE: &'static str = "dimension = 1024\nwords = [1, 2]\ncharacters = [3, 5]\ncharacter_weight = 0.5\n";
+    const EXAMPLE: &'static str = "dimension = 2048\nwords = [1, 1]\ncharacters = [3, 3]\ncharacter_weight = 0.7\n";
 
     fn prepare(&mut self, _registry: &Registry) -> Result<()> {
         self.check()

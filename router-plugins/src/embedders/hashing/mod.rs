@@ -12,6 +12,16 @@
 //! Choose it for a router that must start with nothing but the program, for tests, and where prompts of one task share
 //! wording. It knows no synonyms: an encoder model routes better where wording varies.
 //!
+//! # Why these defaults
+//!
+//! On the training parts of three sets of real prompts (n = 3,000 to 7,100), a held-out linear probe for the source benchmark
+//! improved from 0.638 to 0.738 (the hardest set), from 0.847 to 0.905 and from 0.970 to 0.991 on the way from 512 buckets,
+//! words [1, 2] and characters [3, 5] to 1024, [1, 1] and [3, 3] with the weight of 0.7. With few buckets, n-grams that are
+//! hardly ever seen twice only add noise to those that are. Folded digits and the sublinear count each gained 0.007 to 0.036.
+//! Nearest-neighbor routing differed by no more than it did between hash seeds.
+//! The one held-out fifth that gave these numbers also served to choose among about 25 variants, so they are somewhat
+//! optimistic.
+//!
 //! # What is fixed
 //!
 //! The hash is FNV-1a over UTF-8 bytes from a seeded state, finished by the mixer of SplitMix64: the same on every platform

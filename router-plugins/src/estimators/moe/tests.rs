@@ -38,7 +38,7 @@ fn flip_world(n: usize) -> (TrainingSet, Tasks) {
 }
 
 fn small() -> MoeConfig {
-    MoeConfig { hidden: 16, epochs: 5, ..MoeConfig::default() }
+    MoeConfig { hidden: 16, epochs: 5, members: 1, ..MoeConfig::default() }
 }
 
 fn estimate(fitted: &FittedMoe, set: &TrainingSet, tasks: &TaskDistribution, routing: Routing) -> Matrix {

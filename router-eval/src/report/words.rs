@@ -1,0 +1,153 @@
+//! The result in a few sentences, and numbers as people read them.
+
+use crate::summary::{Difference, Entry, Summary};
+
+/// What a reader should take away, a sentence or two each.
+pub(crate) fn verdict(summary: &Summary) -> Vec<String> {
+    let Some(router) = summary.routers.first() else { return Vec::new() };
+    let Some(quality) = router.quality else {
+        return vec![format!("{} could not be scored: no outcome of any chosen pair was observed.", router.name)];
+    };
+    let coverage = percent(summary.bootstrap.confidence);
+    let mut sentences = Vec::new();
+    let against = |other: &str, difference: &Difference| {
+        let interval = format!("{coverage} interval {} to {}", signed(difference.ci[0]), signed(difference.ci[1]));
+        if difference.is_significant() {
+            let side = if difference.delta > 0.0 { "above" } else { "below" };
+            format!("{} {side} {other} ({interval}, which excludes zero)", quality_text(difference.delta.abs()))
+        } else {
+            format!(
+                "not distinguishable from {other} (difference {}, {interval}, which includes zero)",
+                signed(difference.delta)
+            )
+        }
+    };
+    let mut first = format!("{} scores {} on {} prompts", router.name, quality_text(quality), count(summary.prompts));
+    if let Some(difference) = &router.vs_best_single {
+        first.push_str(if difference.is_significant() { ": " } else { ": it is " });
+        first.push_str(&against("the best single model", difference));
+    }
+    first.push('.');
+    sentences.push(first);
+    let best_single = summary.references.iter().find(|entry| entry.name == "best-single");
+    let mut second = Vec::new();
+    if let Some(difference) = &router.vs_knn {
+        second.push(format!("Against tuned nearest neighbors it is {}", against("them", difference)));
+    }
+    if let Some(gap) = router.gap_closed {
+        second.push(format!("it closes {} of the gap between the best single model and the oracle", percent(gap)));
+    }
+    if !second.is_empty() {
+        sentences.push(format!("{}.", capitalized(&second.join("; "))));
+    }
+    if let Some(cost) = router.cost_usd {
+        sentences.push(format!(
+            "A call costs {} on average{}.",
+            dollars(cost),
+            best_single.and_then(|entry| entry.cost_usd).map_or(String::new(), |other| comparison(cost, other))
+        ));
+    }
+    sentences
+}
+
+fn comparison(cost: f64, best_single: f64) -> String {
+    if best_single <= 0.0 {
+        return String::new();
+    }
+    let ratio = cost / best_single;
+    let place = format!("the best single model ({})", dollars(best_single));
+    if (ratio - 1.0).abs() < 0.005 {
+        format!(", as much as {place}")
+    } else if ratio < 1.0 {
+        format!(", {} less than {place}", percent(1.0 - ratio))
+    } else {
+        format!(", {ratio:.2} times as much as {place}")
+    }
+}
+
+fn capitalized(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or(String::new(), |first| first.to_uppercase().chain(characters).collect())
+}
+
+/// A quality or a difference of two without its sign.
+pub(crate) fn quality_text(value: f64) -> String {
+    format!("{value:.3}")
+}
+
+/// A difference with its sign; a true minus sign, so that columns align.
+pub(crate) fn signed(value: f64) -> String {
+    let text = format!("{:.3}", value.abs());
+    match value {
+        _ if text == "0.000" => text,
+        value if value < 0.0 => format!("\u{2212}{text}"),
+        _ => format!("+{text}"),
+    }
+}
+
+/// A share as a percentage.
+pub(crate) fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent.abs() < 0.5 && percent != 0.0 {
+        format!("{percent:.1}%")
+    } else {
+        format!("{percent:.0}%").replace("-0%", "0%")
+    }
+}
+
+/// US dollars with three significant digits.
+pub(crate) fn dollars(value: f64) -> String {
+    if value <= 0.0 {
+        return "$0".into();
+    }
+    let digits = (2 - value.log10().floor() as i32).clamp(0, 12) as usize;
+    format!("${value:.digits$}")
+}
+
+/// A count with a separator every three digits.
+pub(crate) fn count(value: usize) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// An interval.
+pub(crate) fn interval(ci: [f64; 2], number: impl Fn(f64) -> String) -> String {
+    format!("{} to {}", number(ci[0]), number(ci[1]))
+}
+
+/// The hover title of an entry.
+pub(crate) fn title(entry: &Entry, label: &str) -> String {
+    let mut parts = vec![label.to_owned()];
+    if let Some(quality) = entry.quality {
+        let ci = entry.quality_ci.map_or(String::new(), |ci| format!(" ({})", interval(ci, quality_text)));
+        parts.push(format!("quality {}{ci}", quality_text(quality)));
+    }
+    parts.push(entry.cost_usd.map_or("cost unknown".into(), |cost| format!("{} a call", dollars(cost))));
+    parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(dollars(0.000_123_4), "$0.000123");
+        assert_eq!(dollars(12.345), "$12.3");
+        assert_eq!(dollars(0.0), "$0");
+        assert_eq!(signed(-0.0123), "\u{2212}0.012");
+        assert_eq!(signed(-0.0001), "0.000");
+        assert_eq!(percent(0.294), "29%");
+        assert_eq!(percent(0.0012), "0.1%");
+        assert_eq!(percent(-0.12), "-12%");
+        assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(count(12), "12");
+    }
+}
