@@ -1,2 +1,21 @@
 //! The command line of the prompt router.
-fn main() {}
+//!
+//! Thin on purpose: arguments in, library calls, text or JSON out. What the commands do lives in the library crates.
+
+// The linker drops a crate that nothing mentions, and its registered plugins with it.
+use router_plugins as _;
+
+mod arguments;
+mod commands;
+mod output;
+mod progress;
+mod table;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match arguments::parse() {
+        Ok(arguments) => commands::run(arguments),
+        Err(status) => status,
+    }
+}

@@ -7,7 +7,7 @@ use crate::pipeline::inference::Prediction;
 use crate::pipeline::router::Router;
 use crate::traits::PromptsView;
 use crate::types::constraints::{Constraints, Ineligible};
-use crate::types::decision::{Decision, Plan, Reason};
+use crate::types::decision::{Decision, Reason};
 use crate::types::prompt::Prompt;
 use crate::types::task::TaskId;
 
@@ -132,12 +132,7 @@ impl Router {
                 tasks.push(TaskExplanation { task, probability, keywords });
             }
         }
-        let plan = match &decision.plan {
-            Plan::NoEligibleModel => Vec::new(),
-            Plan::One(model) => vec![name(*model)],
-            Plan::Set(models) => models.iter().map(|&model| name(model)).collect(),
-            Plan::Cascade(steps) => steps.iter().map(|step| name(step.model)).collect(),
-        };
+        let plan = decision.plan.models().into_iter().map(name).collect();
         Ok(Explanation {
             prompt_id: prompt.id.clone(),
             model: decision.model().map(name),

@@ -29,6 +29,18 @@ pub enum Plan {
     Cascade(Vec<CascadeStep>),
 }
 
+impl Plan {
+    /// All models that the plan asks, in order.
+    pub fn models(&self) -> Vec<ModelIndex> {
+        match self {
+            Self::NoEligibleModel => Vec::new(),
+            Self::One(model) => vec![*model],
+            Self::Set(models) => models.clone(),
+            Self::Cascade(steps) => steps.iter().map(|step| step.model).collect(),
+        }
+    }
+}
+
 /// Why a decision came out as it did.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "reason")]

@@ -1,0 +1,425 @@
+//! The command line as types. Its help texts are the reference of the program.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind as ClapErrorKind;
+use clap::{Args, Parser, Subcommand};
+use router_core::{Error, ErrorKind};
+
+use crate::output::Output;
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  done
+  1  failed
+  2  wrong usage or bad input: command line, configuration, data, artifact
+
+Results go to stdout, progress and messages to stderr. With --json, stdout holds exactly one JSON document, also on
+failure: {\"error\": {\"kind\", \"message\", \"file\", \"line\", \"field\", \"display\"}}.";
+
+/// Routes prompts to language models.
+///
+/// Learns from past outcomes which model answers which kind of prompt best, and picks a model for each new prompt.
+#[derive(Debug, Parser)]
+#[command(
+    name = "router",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    after_help = concat!(
+        "Start here:\n",
+        "  router demo                                              see it work, no input needed\n",
+        "  router data check my-data                                is my data set well-formed?\n",
+        "  router train --config C.toml --data my-data --out R      fit a router\n",
+        "  router eval --router R --data my-test-data               is it better than one model for all?\n",
+        "  router route --router R --explain 'What is 17 * 23?'     where does this prompt go, and why?"
+    ),
+    after_long_help = EXIT_STATUS
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Print one JSON document on stdout and nothing else there
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// No progress and no remarks on stderr; errors are still printed
+    #[arg(long, global = true)]
+    pub(crate) quiet: bool,
+    /// The root seed, instead of the configuration's
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Threads; 0 is one a core. Results do not depend on it
+    #[arg(long, global = true, value_name = "N", default_value_t = 0)]
+    pub(crate) threads: usize,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Demo(Demo),
+    /// Checks, describes and splits dataset directories
+    #[command(subcommand, arg_required_else_help = true, disable_help_subcommand = true)]
+    Data(Data),
+    Train(Train),
+    Eval(Eval),
+    Route(Route),
+    Tasks(Tasks),
+    Plugins(Plugins),
+    Schema(Schema),
+}
+
+/// Trains and compares routers on a synthetic world; needs no input
+///
+/// Makes a world of prompts in known latent tasks and of models with a skill a task, trains the two-stage router and the
+/// references on half of it, compares them on the other half, and shows how well discovery found the tasks.
+#[derive(Debug, Args)]
+#[command(
+    next_display_order = None,
+    after_help = "\
+Examples:
+  router demo
+  router demo --out /tmp/demo --seed 3
+  router demo --json | jq .discovery
+
+Writes into DIR: summary.json, decisions.csv, report.html, router/ (the artifact), world/train and world/test (dataset
+directories), finerouter.toml."
+)]
+pub(crate) struct Demo {
+    /// Where to write; files of an earlier demo there are replaced
+    #[arg(long, value_name = "DIR", default_value = "router-out/demo")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Data {
+    Check(DataCheck),
+    Stats(DataStats),
+    Split(DataSplit),
+}
+
+/// Checks a dataset directory, a finding a line
+///
+/// Prints FILE:LINE: error|warning: MESSAGE for every finding, the first hundred of them, and how many there are. Lines
+/// count from 1, header included. Any error ends with status 2; missing cells, empty costs and near duplicates are warnings.
+#[derive(Debug, Args)]
+#[command(
+    next_display_order = None,
+    after_help = "\
+Examples:
+  router data check my-data
+  router data check my-data --json | jq .errors
+
+A dataset directory holds:
+  models.json       [{\"model\", \"input_usd_per_mtok\", \"output_usd_per_mtok\", \"context_window\"?, \"tags\"?}]
+  prompts.jsonl     {\"prompt_id\", \"prompt\", \"benchmark\"?, \"tags\"?}
+  outcomes.csv.gz   prompt_id,model,quality,cost_usd,input_tokens,output_tokens     (or .csv, .jsonl)"
+)]
+pub(crate) struct DataCheck {
+    /// The dataset directory
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+}
+
+/// Describes a dataset directory: prompts, models, outcomes, costs
+#[derive(Debug, Args)]
+#[command(
+    next_display_order = None,
+    after_help = "\
+Examples:
+  router data stats my-data"
+)]
+pub(crate) struct DataStats {
+    /// The dataset directory
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+}
+
+/// Splits a dataset directory into OUT/train and OUT/test, near duplicates kept together
+#[derive(Debug, Args)]
+#[command(
+    next_display_order = None,
+    after_help = "\
+Examples:
+  router data split my-data --out my-split
+  router data split my-data --out my-split --test 0.5 --seed 3"
+)]
+pub(crate) struct DataSplit {
+    /// The dataset directory
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+    /// Where to write train/ and test/
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// The share of prompts that go to the test part, above 0 and below 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
+    pub(crate) test: f64,
+}
+
+/// Fits a router to a dataset directory and writes it as an artifact
+///
+/// Prints what it found: prompts, models, tasks and the weights of its parts. The artifact is written to a temporary
+/// directory and renamed: an older one at the same place is replaced or left whole.
+#[derive(Debug, Args)]
+#[command(
+    next_display_order = None,
+    after_help = "\
+Examples:
+  router train --config docs/configs/finerouter.toml --data my-data --out my-router
+  router train --config C.toml --data my-data --out my-router --seed 3 --no-exemplars"
+)]
+pub(crate) struct Train {
+    /// The router's configuration; `router plugins` and `router schema` tell what may stand in it
+    #[arg(long, value_name = "TOML")]
+    pub(crate) config: PathBuf,
+    /// The dataset directory to learn from
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Keep training prompts out of the artifact's task cards
+    #[arg(long)]
+    pub(crate) no_exemplars: bool,
+    /// Leave out the references that `router eval --router` compares with
+    #[arg(long)]
+    pub(crate) no_references: bool,
+    /// Where to write the artifact
+    #[arg(long, value_name = "ARTIFACT")]
+    pub(crate) out: PathBuf,
+}
+
+/// Evaluates routers against the references: quality, cost, intervals
+///
+/// Three ways: an artifact on test data (--router), train then test (--config --train), or cross-validation (--config with
+/// --folds). The references are random, cheapest, best single model, cost-matched mix, tuned nearest neighbors, benchmark
+/// label and oracle. Intervals are a paired bootstrap over prompts, 95%.
+#[derive(Debug, Args)]
+#[command(
+    next_display_order = None,
+    after_help = "\
+Examples:
+  router eval --router my-router --data my-test-data
+  router eval --config C.toml --train my-data --data my-test-data --out my-report
+  router eval --config C.toml --config D.toml --train my-data --data my-test-data --seeds 3
+  router eval --config C.toml --data my-data --data more-data --folds 5 --json
+
+In the table, gap closed is (quality - best single) / (oracle - best single), and costs are US dollars for 1,000 prompts.
+With --out, writes summary.json (the document of --json), decisions.csv and report.html."
+)]
+pub(crate) struct Eval {
+    /// A router's configuration; again for each further one. The first is the one compared with the references
+    #[arg(long, value_name = "TOML")]
+    pub(crate) config: Vec<PathBuf>,
+    /// A dataset directory to evaluate on; again for each further one
+    #[arg(long, value_name = "DIR", required = true)]
+    pub(crate) data: Vec<PathBuf>,
+    /// Cross-validate over the --data directories together, with this many folds
+    #[arg(long, value_name = "K")]
+    pub(crate) folds: Option<usize>,
+    /// Where to write the report
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Bootstrap resamples
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub(crate) resamples: usize,
+    /// An artifact that `router train` wrote
+    #[arg(long, value_name = "ARTIFACT")]
+    pub(crate) router: Option<PathBuf>,
+    /// A number of seeds (counted up from --seed or the configuration's), or a list of them: 1,2,5
+    #[arg(long, value_name = "N or LIST")]
+    pub(crate) seeds: Option<Seeds>,
+    /// Also evaluate the stages by themselves: task scores alone, each estimator alone
+    #[arg(long)]
+    pub(crate) stages: bool,
+    /// The dataset directory to learn from
+    #[arg(long, value_name = "DIR")]
+    pub(crate) train: Option<PathBuf>,
+}
+
+/// Decides which model a prompt goes to
+///
+/// With a PROMPT, prints the chosen model's name on a line; if the constraints leave no model, the exit status is 2.
+/// With -, reads JSON Lines from stdin and answers each with a line, in order and without waiting for the end of the input.
+#[derive(Debug, Args)]
+#[command(
+    next_display_order = None,
+    after_help = "\
+Examples:
+  router route --router my-router 'What is 17 * 23?'
+  router route --router my-router --explain 'What is 17 * 23?'
+  router route --router my-router --unavailable gpt-5 --require-tag tools 'What is 17 * 23?'
+  router route --router my-router - < my-data/prompts.jsonl > decisions.jsonl
+
+A line of input:   {\"prompt\": text or [{\"role\", \"content\"}], \"prompt_id\"?, \"allowed_models\"?, \"unavailable_models\"?,
+                    \"required_tags\"?, \"prompt_tokens\"?, \"maximum_output_tokens\"?, \"maximum_cost_usd\"?}
+                   `benchmark`, `tags` and `description` may stand there too, as in a dataset's prompts.jsonl
+A line of output:  {\"prompt_id\", \"model\", \"plan\", \"fallback\", \"score\", \"reasons\"}; model is null if none is eligible
+With --explain, a line of output is the whole explanation. With --json, the lines become one {\"decisions\": [...]}.
+A malformed line ends with status 2 and names `-:LINE`; the decisions before it have been written."
+)]
+pub(crate) struct Route {
+    /// The prompt, or - to read JSON Lines from stdin
+    #[arg(value_name = "PROMPT")]
+    pub(crate) prompt: Option<String>,
+    /// Only choose among these models; again for each further one
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) allow: Vec<String>,
+    /// Tell the task, every model's scores, weights and costs, and the reasons
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// The most the call may be expected to cost in US dollars
+    #[arg(long, value_name = "USD")]
+    pub(crate) maximum_cost: Option<f64>,
+    /// Tokens to keep free in the context window for the answer
+    #[arg(long, value_name = "N")]
+    pub(crate) maximum_output_tokens: Option<u32>,
+    /// Tokens of the prompt, if you counted them; otherwise one for every four bytes is assumed
+    #[arg(long, value_name = "N")]
+    pub(crate) prompt_tokens: Option<u32>,
+    /// Only choose models that carry this tag; again for each further one
+    #[arg(long, value_name = "TAG")]
+    pub(crate) require_tag: Vec<String>,
+    /// An artifact that `router train` wrote
+    #[arg(long, value_name = "ARTIFACT")]
+    pub(crate) router: PathBuf,
+    /// Do not choose this model now; again for each further one
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) unavailable: Vec<String>,
+}
+
+/// Shows the tasks that a router discovered
+#[derive(Debug, Args)]
+#[command(
+    next_display_order = None,
+    after_help = "\
+Examples:
+  router tasks --router my-router
+  router tasks --router my-router 3"
+)]
+pub(crate) struct Tasks {
+    /// Show this task in full
+    #[arg(value_name = "ID")]
+    pub(crate) id: Option<u32>,
+    /// An artifact that `router train` wrote
+    #[arg(long, value_name = "ARTIFACT")]
+    pub(crate) router: PathBuf,
+}
+
+/// Lists the registered plugins, or shows one with its parameters
+#[derive(Debug, Args)]
+#[command(
+    next_display_order = None,
+    after_help = "\
+Examples:
+  router plugins
+  router plugins moe
+  router plugins estimator/neighbors
+  router plugins --json | jq '.plugins[].name'"
+)]
+pub(crate) struct Plugins {
+    /// A plugin; with its role where two roles have one of that name
+    #[arg(value_name = "NAME or ROLE/NAME")]
+    pub(crate) name: Option<String>,
+}
+
+/// Prints the JSON Schema of a router's configuration
+#[derive(Debug, Args)]
+#[command(
+    next_display_order = None,
+    after_help = "\
+Examples:
+  router schema > router.schema.json
+  router schema --out router.schema.json"
+)]
+pub(crate) struct Schema {
+    /// Write to FILE instead of stdout
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// What `--seeds` asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Seeds {
+    /// So many, counted up from the first.
+    Count(u64),
+    /// These.
+    List(Vec<u64>),
+}
+
+impl std::str::FromStr for Seeds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |part: &str| part.trim().parse::<u64>().map_err(|_| format!("`{part}` is not a seed"));
+        if !text.contains(',') {
+            return match number(text)? {
+                0 => Err("at least one seed is needed".into()),
+                count @ 1..=1000 => Ok(Self::Count(count)),
+                _ => Err("more than 1000 seeds; to name a single seed use --seed, or a list: `12345,`".into()),
+            };
+        }
+        let mut list = Vec::new();
+        for part in text.split(',').filter(|part| !part.trim().is_empty()) {
+            let seed = number(part)?;
+            if list.contains(&seed) {
+                return Err(format!("seed {seed} stands twice"));
+            }
+            list.push(seed);
+        }
+        if list.is_empty() { Err("at least one seed is needed".into()) } else { Ok(Self::List(list)) }
+    }
+}
+
+impl Seeds {
+    /// The seeds, where `first` is the one to count up from.
+    pub(crate) fn resolve(&self, first: u64) -> Vec<u64> {
+        match self {
+            Self::Count(count) => (0..*count).map(|at| first.wrapping_add(at)).collect(),
+            Self::List(list) => list.clone(),
+        }
+    }
+}
+
+/// Parses the process's arguments; prints help and usage errors itself and gives the status to exit with.
+pub(crate) fn parse() -> Result<Arguments, ExitCode> {
+    Arguments::try_parse().map_err(|error| {
+        // Nothing is left to be done if help cannot be printed.
+        let _ = error.print();
+        let wrong = !matches!(error.kind(), ClapErrorKind::DisplayHelp | ClapErrorKind::DisplayVersion);
+        if wrong && std::env::args_os().any(|argument| argument == "--json") {
+            let text = error.to_string();
+            let line = text.lines().next().unwrap_or_default();
+            let message = line.strip_prefix("error: ").unwrap_or(line).to_owned();
+            Output::new(true, true).error_document(&Error::new(ErrorKind::Usage, message));
+        }
+        ExitCode::from(u8::from(wrong) * 2)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn seeds_are_a_count_or_a_list() {
+        assert_eq!("3".parse::<Seeds>().unwrap().resolve(7), [7, 8, 9]);
+        assert_eq!("1, 5,2".parse::<Seeds>().unwrap().resolve(7), [1, 5, 2]);
+        assert_eq!("99999,".parse::<Seeds>().unwrap().resolve(7), [99999]);
+        for wrong in ["", "0", "x", "1,1", ",", "-1", "2000"] {
+            assert!(wrong.parse::<Seeds>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The commands, a file each.
+
+mod data;
+mod demo;
+mod eval;
+mod plugins;
+mod route;
+mod schema;
+mod tasks;
+mod train;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use router_core::{Dataset, FitContext, Progress, Prompt, Registry, Result, RouterConfig};
+use router_data::{directory, near_duplicates};
+
+use crate::arguments::{Arguments, Command, Global};
+use crate::output::Output;
+use crate::progress::progress;
+
+/// The status of a command that did its work and found the input at fault.
+const BAD_INPUT: u8 = 2;
+
+/// What a command works with.
+struct Session {
+    output: Output,
+    registry: Registry,
+    progress: Arc<dyn Progress>,
+    seed: Option<u64>,
+}
+
+impl Session {
+    /// A context under `seed` that shows progress.
+    fn context(&self, seed: u64) -> FitContext {
+        FitContext::new(seed).with_progress(Arc::clone(&self.progress))
+    }
+
+    /// `config` under the seed of the command line, where one was given.
+    fn seeded(&self, mut config: RouterConfig) -> RouterConfig {
+        config.seed = self.seed.unwrap_or(config.seed);
+        config
+    }
+}
+
+/// The data set in directory `path`.
+fn read(path: &Path) -> Result<Arc<Dataset>> {
+    directory::read(path).map(Arc::new)
+}
+
+/// Finds near duplicates among any prompts.
+fn near_duplicate_groups(prompts: &[&Prompt]) -> Vec<u32> {
+    let texts: Vec<_> = prompts.iter().map(|prompt| prompt.text()).collect();
+    let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
+    near_duplicates::groups(&texts)
+}
+
+/// Runs the command and gives the status to exit with.
+pub(crate) fn run(arguments: Arguments) -> ExitCode {
+    let Arguments { global, command } = arguments;
+    let mut output = Output::new(global.json, global.quiet);
+    let threads = global.threads;
+    let work = || {
+        let registry = match Registry::collected() {
+            Ok(registry) => registry,
+            Err(error) => return fail(&mut output, &error),
+        };
+        let Global { quiet, seed, .. } = global;
+        let mut session = Session { output, registry, progress: progress(quiet), seed };
+        let done = dispatch(&command, &mut session).and_then(|status| session.output.flush().map(|()| status));
+        done.unwrap_or_else(|error| fail(&mut session.output, &error))
+    };
+    let status = router_core::parallel::with_threads(threads, work)
+        .unwrap_or_else(|error| fail(&mut Output::new(global.json, global.quiet), &error));
+    ExitCode::from(status)
+}
+
+fn fail(output: &mut Output, error: &router_core::Error) -> u8 {
+    output.error(error);
+    error.exit_status()
+}
+
+fn dispatch(command: &Command, session: &mut Session) -> Result<u8> {
+    match command {
+        Command::Demo(arguments) => demo::run(arguments, session)?,
+        Command::Data(arguments) => return data::run(arguments, session),
+        Command::Train(arguments) => train::run(arguments, session)?,
+        Command::Eval(arguments) => eval::run(arguments, session)?,
+        Command::Route(arguments) => return route::run(arguments, session),
+        Command::Tasks(arguments) => tasks::run(arguments, session)?,
+        Command::Plugins(arguments) => plugins::run(arguments, session)?,
+        Command::Schema(arguments) => schema::run(arguments, session)?,
+    }
+    Ok(0)
+}

@@ -1,0 +1,16 @@
+//! The binary from outside: what it prints, where, and with which status.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail as tests do"
+)]
+
+mod bad_input;
+mod demo;
+mod help;
+mod json;
+mod round_trip;
+mod route;
+mod world;
