@@ -129,7 +129,7 @@ mod measure {
         let evaluation =
             router_eval::cross_validate(&named, registry, &[Arc::new(world.dataset)], 3, &options, &cx)?;
         for row in evaluation.summary.routers.iter().chain(&evaluation.summary.references) {
-            println!("{:<20} {:.3}", row.name, row.quality);
+            println!("{:<20} {:.3}", row.name, row.quality.unwrap_or(f64::NAN));
         }
         Ok(())
     }

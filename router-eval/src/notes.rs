@@ -34,20 +34,29 @@ pub(crate) fn notes(summary: &Summary, contest: &Contest, scores: &[Scores]) -> 
             ));
         }
     }
-    for (entry, scores) in entries(summary).zip(scores) {
-        let label = entry.label(contest.first_router());
-        if entry.unscored > 0 {
-            notes.push(format!(
-                "{} of {} decisions of `{label}` have no score: the outcome of the chosen pair is missing{}.",
-                entry.unscored,
-                summary.prompts * summary.seeds.len(),
-                if scores.undecided > 0 {
-                    format!(", or (in {}) no model was eligible", scores.undecided)
-                } else {
-                    String::new()
-                }
-            ));
-        }
+    for (router, scores) in summary.routers.iter().zip(scores).filter(|(router, _)| router.unscored > 0) {
+        let undecided = match scores.undecided {
+            0 => String::new(),
+            undecided => format!(", or (in {undecided}) no model was eligible"),
+        };
+        notes.push(format!(
+            "{} of {} decisions of `{}` have no score: the outcome of the chosen pair is missing{undecided}.",
+            router.unscored,
+            summary.prompts * summary.seeds.len(),
+            router.name
+        ));
+    }
+    let references: Vec<String> = summary
+        .references
+        .iter()
+        .filter(|entry| entry.unscored > 0)
+        .map(|entry| format!("`{}` ({})", entry.label(contest.first_router()), entry.unscored))
+        .collect();
+    if !references.is_empty() {
+        notes.push(format!(
+            "Missing outcomes leave decisions of references without a score too: {}.",
+            list(&references)
+        ));
     }
     if entries(summary).any(|entry| entry.cost_kind == CostKind::Estimated) {
         notes.push(format!(

@@ -21,8 +21,15 @@ pub(crate) struct Circumstances {
     pub(crate) train: Option<DataSummary>,
     pub(crate) unpriced_models: Vec<String>,
     pub(crate) nominal_output_tokens: u32,
-    /// Test prompts that stand in the training data, by data set and row; exact duplicates, and near ones if somebody looked.
-    pub(crate) leaks: Option<(Vec<Vec<bool>>, Option<Vec<Vec<bool>>>)>,
+    pub(crate) leaks: Option<Leaks>,
+}
+
+/// Which test prompts stand in the training data, by data set and row.
+pub(crate) struct Leaks {
+    /// Word for word.
+    pub(crate) exact: Vec<Vec<bool>>,
+    /// As near duplicates, if somebody looked.
+    pub(crate) near: Option<Vec<Vec<bool>>>,
 }
 
 /// The summary and all decisions of `contest`.
@@ -47,7 +54,7 @@ pub(crate) fn summarize(
             fingerprint: arena.dataset.fingerprint(),
         })
         .collect();
-    let leakage = circumstances.leaks.as_ref().map(|(exact, near)| leakage(exact, near.as_ref(), &scores, &labels));
+    let leakage = circumstances.leaks.as_ref().map(|leaks| leakage(leaks, &scores, &labels));
     let decisions = decisions(contest, &labels);
     let split = contest.series.iter().filter(|series| series.side == Side::Router).count();
     let (routers, references) = entries.split_at(split);
@@ -168,10 +175,11 @@ fn entry(contest: &Contest, series: &Series, scores: &Scores, means: &Means, sum
     }
 }
 
-fn leakage(exact: &[Vec<bool>], near: Option<&Vec<Vec<bool>>>, scores: &[Scores], labels: &[String]) -> Leakage {
+fn leakage(leaks: &Leaks, scores: &[Scores], labels: &[String]) -> Leakage {
+    let Leaks { exact, near } = leaks;
     let count = |rows: &[Vec<bool>]| rows.iter().flatten().filter(|&&leaked| leaked).count();
     let leaked = |data: usize, row: usize| {
-        exact[data][row] || near.is_some_and(|near| near[data].get(row).copied().unwrap_or(false))
+        exact[data][row] || near.as_ref().is_some_and(|near| near[data].get(row).copied().unwrap_or(false))
     };
     let any = (0..exact.len()).any(|data| (0..exact[data].len()).any(|row| leaked(data, row)));
     let quality_without = labels
@@ -180,7 +188,7 @@ fn leakage(exact: &[Vec<bool>], near: Option<&Vec<Vec<bool>>>, scores: &[Scores]
         .filter_map(|(label, scores)| Some((label.clone(), scores.quality_where(|data, row| !leaked(data, row))?)));
     Leakage {
         exact: count(exact),
-        near: near.map(|near| count(near)),
+        near: near.as_ref().map(|near| count(near)),
         quality_without: if any { quality_without.collect() } else { BTreeMap::new() },
     }
 }

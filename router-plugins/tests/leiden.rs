@@ -1,6 +1,8 @@
 //! Leiden against reference values of Python's igraph and leidenalg, on three graphs that both languages build by the same
 //! integer formulas. `benches/peers/leiden/` regenerates the values and times all three.
 
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::print_stdout, reason = "a test: what fails, fails it")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead;
 

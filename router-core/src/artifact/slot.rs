@@ -165,7 +165,7 @@ pub struct SlotReader<'a> {
 
 impl SlotReader<'_> {
     /// Opens the bytes of slot `slot` and gives its reader to `read`, with the format that is in it.
-    pub(crate) fn open<T>(
+    pub fn open<T>(
         slot: &str,
         bytes: &[u8],
         registry: &Registry,

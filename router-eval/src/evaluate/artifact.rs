@@ -9,7 +9,7 @@ use crate::evaluate::route::{embed_timed, play};
 use crate::evaluate::train_test::{arenas, circumstances, draws};
 use crate::evaluation::Evaluation;
 use crate::options::Options;
-use crate::references::{References, Rows};
+use crate::references::{Cell, References};
 use crate::summarize::summarize;
 
 /// The name of a router that is evaluated without a configuration's name.
@@ -41,7 +41,7 @@ pub fn artifact(
         let (vectors, embedding_seconds) = embed_timed(router, arena.dataset.prompts())?;
         let rows: Vec<usize> = (0..arena.len()).collect();
         let mut plays = play(NAME, router, prompts, &vectors, embedding_seconds, options.stages)?;
-        let cell = Rows { arena, rows: &rows, embeddings: vectors.vectors.view(), embedding_seconds };
+        let cell = Cell { arena, rows: &rows, embeddings: vectors.vectors.view(), embedding_seconds };
         plays.extend(references.play(cell, &plays, &draws(options, &arena.name, seed, 0))?);
         contest.enter(data, 0, 0, &rows, plays)?;
     }

@@ -9,11 +9,11 @@ use router_core::{Dataset, FitContext, Folds, PromptsView, Registry, Result, Rou
 use crate::contest::Contest;
 use crate::evaluate::embedded::{Embedded, Embeddings};
 use crate::evaluate::route::{embed_timed, embedding_seconds, play};
-use crate::evaluate::train_test::{arenas, draws};
+use crate::evaluate::train_test::{arenas, draws, no_data};
 use crate::evaluate::{check_names, resolved, seeds, unfitted};
 use crate::evaluation::Evaluation;
 use crate::options::{NamedConfig, Options};
-use crate::references::{References, Rows};
+use crate::references::{Cell, References};
 use crate::summarize::{Circumstances, summarize};
 
 /// Cross-validates every configuration on each of `data`: every data set by itself, with its own models, the results pooled.
@@ -41,7 +41,7 @@ pub fn cross_validate(
         all.extend(arenas(std::slice::from_ref(data), data.models(), nominal)?);
     }
     if all.is_empty() {
-        arenas(&[], &router_core::ModelPool::default(), nominal)?;
+        return Err(no_data());
     }
     let mut contest = Contest::new(all, seeds(configs, options), Some(folds));
     let mut unpriced = BTreeSet::new();
@@ -52,7 +52,7 @@ pub fn cross_validate(
         for (seed_number, &seed) in contest.seeds.clone().iter().enumerate() {
             let cx = cx.with_seed(seed);
             let unfitted = unfitted(configs, seed, registry)?;
-            let folds = Folds::new(data.groups(), folds, &cx.child("evaluation").child(data.name()).seed().clone())?;
+            let folds = Folds::new(data.groups(), folds, cx.child("evaluation").child(data.name()).seed())?;
             for fold in 0..folds.count() {
                 let (train, held_out) = folds.split(fold);
                 let cx = cx.child(&format!("fold/{fold}")).silent();
@@ -77,7 +77,7 @@ pub fn cross_validate(
                 let Some((set, vectors, embedding_seconds)) = first else { continue };
                 let references = References::fit(&set, registry, nominal, &cx)?;
                 unpriced.extend(references.unpriced());
-                let cell = Rows { arena, rows: &held_out, embeddings: vectors.vectors.view(), embedding_seconds };
+                let cell = Cell { arena, rows: &held_out, embeddings: vectors.vectors.view(), embedding_seconds };
                 plays.extend(references.play(cell, &plays, &draws(options, &arena.name, seed, fold))?);
                 contest.enter(data_number, seed_number, fold, &held_out, plays)?;
             }

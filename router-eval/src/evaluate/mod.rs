@@ -16,6 +16,9 @@ use router_core::{Error, ErrorKind, Registry, Result, UnfittedRouter};
 
 use crate::options::{NamedConfig, Options};
 
+/// Resolved configurations by name.
+type Configs = Vec<(String, serde_json::Value)>;
+
 /// Names that routers cannot have.
 const REFERENCES: [&str; 7] =
     ["random", "cheapest", "best-single", "cost-matched-mix", "knn", "benchmark-label", "oracle"];
@@ -59,6 +62,6 @@ fn unfitted(configs: &[NamedConfig], seed: u64, registry: &Registry) -> Result<V
 }
 
 /// Every configuration as it was resolved, by name.
-fn resolved(configs: &[NamedConfig], routers: &[UnfittedRouter]) -> Result<Vec<(String, serde_json::Value)>> {
+fn resolved(configs: &[NamedConfig], routers: &[UnfittedRouter]) -> Result<Configs> {
     configs.iter().zip(routers).map(|(named, router)| Ok((named.name.clone(), router.config().to_json()?))).collect()
 }

@@ -9,12 +9,12 @@ use crate::arena::Arena;
 use crate::contest::Contest;
 use crate::evaluate::embedded::Embeddings;
 use crate::evaluate::route::{embed_timed, play};
-use crate::evaluate::{check_names, resolved, seeds, unfitted};
+use crate::evaluate::{Configs, check_names, resolved, seeds, unfitted};
 use crate::evaluation::Evaluation;
 use crate::leakage;
 use crate::options::{NamedConfig, Options};
-use crate::references::{References, Rows};
-use crate::summarize::{Circumstances, summarize};
+use crate::references::{Cell, References};
+use crate::summarize::{Circumstances, Leaks, summarize};
 
 /// Fits every configuration and the references on `train`, under every seed of `options`, and evaluates them on `test`. The
 /// references read the first configuration's embedding.
@@ -36,7 +36,7 @@ pub fn train_test(
     let mut contest = Contest::new(arenas(test, train.models(), nominal)?, seeds(configs, options), None);
     let mut embeddings = Embeddings::default();
     let mut test_vectors: Vec<Vec<(Vectors, f64)>> = Vec::new();
-    let mut reported: Option<(References, TaskCards, Vec<(String, serde_json::Value)>)> = None;
+    let mut reported: Option<(References, TaskCards, Configs)> = None;
     let bar = cx.begin("evaluating", Some((contest.seeds.len() * configs.len()) as u64));
     for (number, &seed) in contest.seeds.clone().iter().enumerate() {
         let cx = cx.with_seed(seed);
@@ -70,7 +70,7 @@ pub fn train_test(
             let rows: Vec<usize> = (0..arena.len()).collect();
             let (vectors, embedding_seconds) = vectors(*first)?;
             let cell =
-                Rows { arena, rows: &rows, embeddings: vectors.vectors.view(), embedding_seconds: *embedding_seconds };
+                Cell { arena, rows: &rows, embeddings: vectors.vectors.view(), embedding_seconds: *embedding_seconds };
             let draws = draws(options, &arena.name, seed, 0);
             plays.extend(references.play(cell, &plays, &draws)?);
             contest.enter(data, number, 0, &rows, plays)?;
@@ -99,9 +99,13 @@ pub(super) fn arenas(
     nominal_output_tokens: u32,
 ) -> Result<Vec<Arena>> {
     if test.is_empty() {
-        return Err(Error::new(ErrorKind::Usage, "there is no data set to evaluate on"));
+        return Err(no_data());
     }
     test.iter().map(|data| Arena::new(data, pool, nominal_output_tokens)).collect()
+}
+
+pub(super) fn no_data() -> Error {
+    Error::new(ErrorKind::Usage, "there is no data set to evaluate on")
 }
 
 /// What an evaluation of test sets against `references` says beside the scores.
@@ -115,7 +119,7 @@ pub(super) fn circumstances(
         train: Some(references.train().clone()),
         unpriced_models: references.unpriced(),
         nominal_output_tokens: references.nominal_output_tokens(),
-        leaks: Some((exact, near)),
+        leaks: Some(Leaks { exact, near }),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::timing::timed;
 
 /// Some rows of a data set, with the embeddings that the first router read.
 #[derive(Clone, Copy)]
-pub(crate) struct Rows<'a> {
+pub(crate) struct Cell<'a> {
     pub(crate) arena: &'a Arena,
     /// Row numbers, ascending.
     pub(crate) rows: &'a [usize],
@@ -28,8 +28,8 @@ impl References {
     ///
     /// # Errors
     /// What the nearest neighbors report.
-    pub(crate) fn play(&self, cell: Rows<'_>, routers: &[Play], seed: &Seed) -> Result<Vec<Play>> {
-        let Rows { arena, rows, embeddings, embedding_seconds } = cell;
+    pub(crate) fn play(&self, cell: Cell<'_>, routers: &[Play], seed: &Seed) -> Result<Vec<Play>> {
+        let Cell { arena, rows, embeddings, embedding_seconds } = cell;
         let everywhere = |pick: Pick| vec![pick; rows.len()];
         let m = self.models.len();
         let all: Arc<[_]> = (0..m).map(|model| (model, 1.0 / m as f64)).collect();

@@ -14,7 +14,7 @@ mod fixed;
 mod hull;
 mod persist;
 
-pub(crate) use fixed::Rows;
+pub(crate) use fixed::Cell;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::evaluation::Evaluation;
 use crate::report::plot::{Plot, plot};
 use crate::report::sections::{
-    Bars, HeatMap, Reproduction, Row, TaskSection, bars, heat_map, reproduction, rows, tasks,
+    Distribution, HeatMap, Reproduction, Row, TaskSection, bars, heat_map, reproduction, rows, tasks,
 };
 use crate::report::words::{count, verdict};
 
@@ -67,7 +67,7 @@ struct Page<'a> {
     verdict: Vec<String>,
     plots: Vec<Plot>,
     rows: Vec<Row>,
-    bars: Bars,
+    bars: Distribution,
     heat: Option<HeatMap>,
     tasks: Option<TaskSection>,
     notes: &'a [String],

@@ -86,7 +86,7 @@ pub(crate) fn plot(summary: &Summary, class: &'static str, width: f64, height: f
     }
     let known: Vec<f64> = entries.iter().filter_map(|(entry, ..)| entry.cost_usd).collect();
     let strip = entries.iter().any(|(entry, ..)| entry.cost_usd.is_none());
-    let unknown = strip.then(|| if known.is_empty() { LEFT } else { width - UNKNOWN });
+    let unknown = strip.then_some(if known.is_empty() { LEFT } else { width - UNKNOWN });
     let right = width - 12.0;
     let x = Axis::costs(&known, LEFT + 16.0, unknown.map_or(right - 16.0, |unknown| unknown - 16.0));
     let ends: Vec<f64> =
@@ -131,9 +131,11 @@ pub(crate) fn plot(summary: &Summary, class: &'static str, width: f64, height: f
     })
 }
 
+/// A label that fits the plot. Its hover title has all of it.
 fn shortened(label: &str) -> String {
+    let label = label.replace("cost-matched-mix: ", "mix: ");
     if label.chars().count() <= LABEL {
-        return label.to_owned();
+        return label;
     }
     let mut short: String = label.chars().take(LABEL - 1).collect();
     short.push('\u{2026}');
@@ -171,10 +173,10 @@ fn place_labels(points: &mut [PlotPoint], room: Box4) {
         let candidates = [0.0, 1.0, 2.0, 3.0].into_iter().flat_map(|step| {
             [1.0, -1.0].into_iter().flat_map(move |side: f64| {
                 let dy = side * step * LINE;
-                [(9.0, dy), (-9.0 - width, dy), (-width / 2.0, dy + side * LINE)]
+                [(10.0, dy), (-11.0 - width, dy), (-width / 2.0, dy + side * LINE)]
             })
         });
-        let (mut best, mut chosen) = (f64::INFINITY, (point.x + 9.0, point.y));
+        let (mut best, mut chosen) = (f64::INFINITY, (point.x + 10.0, point.y));
         for (order, (dx, dy)) in candidates.enumerate() {
             let (left, middle) = (point.x + dx, point.y + dy);
             let label = Box4([left, middle - LINE / 2.0, left + width, middle + LINE / 2.0]);

@@ -82,7 +82,7 @@ pub(crate) fn rows(summary: &Summary) -> Vec<Row> {
 
 /// Chosen models as stacked bars.
 #[derive(Debug, Serialize)]
-pub(crate) struct Bars {
+pub(crate) struct Distribution {
     legend: Vec<(String, usize)>,
     others: bool,
     bars: Vec<Bar>,
@@ -102,7 +102,7 @@ struct Part {
     title: String,
 }
 
-pub(crate) fn bars(summary: &Summary) -> Bars {
+pub(crate) fn bars(summary: &Summary) -> Distribution {
     let mut totals: BTreeMap<&str, f64> = BTreeMap::new();
     for (entry, _, router) in labeled(summary) {
         for (model, share) in &entry.distribution {
@@ -133,7 +133,7 @@ pub(crate) fn bars(summary: &Summary) -> Bars {
             Bar { label, parts: parts.into_iter().map(part).collect() }
         })
         .collect();
-    Bars {
+    Distribution {
         legend: order
             .iter()
             .take(COLORS - 1)
@@ -172,7 +172,9 @@ pub(crate) fn heat_map(summary: &Summary) -> Option<HeatMap> {
         return None;
     }
     let columns: Vec<String> = labeled(summary)
-        .filter(|(entry, _, router)| *router || !["random", "cheapest"].contains(&entry.name.as_str()))
+        .filter(|(entry, _, router)| {
+            *router || !["random", "cheapest", "cost-matched-mix"].contains(&entry.name.as_str())
+        })
         .filter(|(entry, ..)| entry.quality.is_some())
         .map(|(_, label, _)| label)
         .collect();

@@ -87,12 +87,9 @@ pub(crate) fn signed(value: f64) -> String {
 
 /// A share as a percentage.
 pub(crate) fn percent(share: f64) -> String {
-    let percent = share * 100.0;
-    if percent.abs() < 0.5 && percent != 0.0 {
-        format!("{percent:.1}%")
-    } else {
-        format!("{percent:.0}%").replace("-0%", "0%")
-    }
+    let percent = share.abs() * 100.0;
+    let text = if percent < 0.5 && percent > 0.0 { format!("{percent:.1}%") } else { format!("{percent:.0}%") };
+    if share < 0.0 && text != "0%" && text != "0.0%" { format!("\u{2212}{text}") } else { text }
 }
 
 /// US dollars with three significant digits.
@@ -146,7 +143,7 @@ mod tests {
         assert_eq!(signed(-0.0001), "0.000");
         assert_eq!(percent(0.294), "29%");
         assert_eq!(percent(0.0012), "0.1%");
-        assert_eq!(percent(-0.12), "-12%");
+        assert_eq!(percent(-0.12), "\u{2212}12%");
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(count(12), "12");
     }

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A registry of all of them.
-pub fn registry() -> Registry {
+pub(crate) fn registry() -> Registry {
     let mut registry = Registry::new();
     registry.register::<EmbedderRole, Letters>("test").unwrap();
     registry.register::<EmbedderRole, Seen>("test").unwrap();
@@ -49,7 +49,7 @@ macro_rules! plugin {
 /// Counts of the letters a to h.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Letters {}
+pub(crate) struct Letters {}
 plugin!(Letters, "letters");
 
 #[async_trait]
@@ -82,7 +82,7 @@ impl router_core::FittedEmbedder for Letters {
 /// An embedder that learns: 1 for a text that it was fitted on, otherwise 0.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Seen {
+pub(crate) struct Seen {
     texts: Vec<String>,
 }
 plugin!(Seen, "seen");
@@ -119,7 +119,7 @@ impl router_core::FittedEmbedder for Seen {
 /// The outcomes of the nearest training prompt, under the name that the `knn` reference asks for.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Nearest {
+pub(crate) struct Nearest {
     points: Vec<(Vec<f32>, Vec<f32>)>,
 }
 plugin!(Nearest, "neighbors");
@@ -138,7 +138,7 @@ impl QualityEstimator for Nearest {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct FittedNearest {
+pub(crate) struct FittedNearest {
     models: usize,
     points: Vec<(Vec<f32>, Vec<f32>)>,
 }
@@ -189,7 +189,7 @@ macro_rules! fitted_by_script {
 
         /// Expects 1 of one model a prompt and 0 of the others.
         #[derive(Debug, Clone, Serialize, Deserialize)]
-        pub struct $fitted {
+        pub(crate) struct $fitted {
             models: usize,
             choices: BTreeMap<String, usize>,
         }
@@ -228,7 +228,7 @@ macro_rules! fitted_by_script {
 /// Chooses by the prompt's id, model 0 where the script is silent.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Script {
+pub(crate) struct Script {
     choices: BTreeMap<String, usize>,
     /// Where the script is silent.
     otherwise: usize,
@@ -257,7 +257,7 @@ fitted_by_script!(
 /// The same, speaking for stage 1.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct TaskScript {
+pub(crate) struct TaskScript {
     otherwise: usize,
 }
 plugin!(TaskScript, "task-script");
@@ -273,7 +273,7 @@ fitted_by_script!(
 /// Knows the best model of every prompt that it was fitted on, and nothing of any other.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Memory {}
+pub(crate) struct Memory {}
 plugin!(Memory, "memory");
 
 fn best_of(row: &[f32]) -> usize {
@@ -291,7 +291,7 @@ fitted_by_script!(
 /// The model whose index is the first number of the embedding.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct FirstNumber {}
+pub(crate) struct FirstNumber {}
 plugin!(FirstNumber, "first-number");
 
 fitted_by_script!(FirstNumber, FittedFirstNumber, Stage::Prompt, |self, set| BTreeMap::new(), |_me, batch, row| batch
@@ -302,7 +302,7 @@ fitted_by_script!(FirstNumber, FittedFirstNumber, Stage::Prompt, |self, set| BTr
 /// The mean of all parts.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Average {}
+pub(crate) struct Average {}
 plugin!(Average, "weighted");
 
 impl Aggregator for Average {
@@ -332,7 +332,7 @@ impl FittedAggregator for Average {
 /// Highest expected quality, ties to the lowest index.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Best {}
+pub(crate) struct Best {}
 plugin!(Best, "utility");
 
 impl Policy for Best {

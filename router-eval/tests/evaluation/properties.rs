@@ -61,7 +61,7 @@ proptest! {
 }
 
 /// The summary without what a clock measured.
-pub fn without_times(summary: &Summary) -> Summary {
+pub(crate) fn without_times(summary: &Summary) -> Summary {
     let mut summary = summary.clone();
     for entry in summary.routers.iter_mut().chain(&mut summary.references) {
         entry.microseconds_per_prompt = entry.microseconds_per_prompt.map(|_| 1.0);

@@ -8,10 +8,10 @@ use router_eval::summary::Entry;
 use serde_json::json;
 
 /// A prompt, its benchmark, and the outcomes of its models: quality, or `None` where missing.
-pub type Row<'a> = (&'a str, &'a str, &'a [Option<f32>]);
+pub(crate) type Row<'a> = (&'a str, &'a str, &'a [Option<f32>]);
 
 /// A data set in which model i costs `costs[i]` dollars a call, measured; `None` for a model of unknown price.
-pub fn world(name: &str, costs: &[Option<f64>], rows: &[Row<'_>]) -> Dataset {
+pub(crate) fn world(name: &str, costs: &[Option<f64>], rows: &[Row<'_>]) -> Dataset {
     let models = (0..costs.len()).map(|model| Model::new(format!("{}", (b'a' + model as u8) as char))).collect();
     let prompts = rows.iter().map(|(text, benchmark, _)| {
         let id = text.split_whitespace().next().unwrap();
@@ -33,7 +33,7 @@ const YES: Option<f32> = Some(1.0);
 const NO: Option<f32> = Some(0.0);
 
 /// What the hand-computed numbers are made from: a costs 1, b 3, c an unknown price; best single is b (0.75), a has 0.5.
-pub fn train() -> Arc<Dataset> {
+pub(crate) fn train() -> Arc<Dataset> {
     Arc::new(world(
         "train",
         &[Some(1.0), Some(3.0), None],
@@ -46,7 +46,7 @@ pub fn train() -> Arc<Dataset> {
     ))
 }
 
-pub fn test() -> Arc<Dataset> {
+pub(crate) fn test() -> Arc<Dataset> {
     Arc::new(world(
         "test",
         &[Some(1.0), Some(3.0), None],
@@ -60,17 +60,17 @@ pub fn test() -> Arc<Dataset> {
 }
 
 /// A router that follows a script.
-pub fn script(name: &str, choices: &[(&str, usize)], otherwise: usize) -> NamedConfig {
+pub(crate) fn script(name: &str, choices: &[(&str, usize)], otherwise: usize) -> NamedConfig {
     let choices: serde_json::Map<String, serde_json::Value> =
         choices.iter().map(|&(id, model)| (id.to_owned(), json!(model))).collect();
     let script = ComponentConfig::new("script").with("choices", choices).with("otherwise", otherwise);
     with_estimators(name, "letters", vec![script])
 }
 
-pub fn with_estimators(name: &str, embedder: &str, estimators: Vec<ComponentConfig>) -> NamedConfig {
+pub(crate) fn with_estimators(name: &str, embedder: &str, estimators: Vec<ComponentConfig>) -> NamedConfig {
     NamedConfig::new(name, RouterConfig { estimators, ..RouterConfig::new(ComponentConfig::new(embedder)) })
 }
 
-pub fn find<'a>(entries: &'a [Entry], name: &str) -> &'a Entry {
+pub(crate) fn find<'a>(entries: &'a [Entry], name: &str) -> &'a Entry {
     entries.iter().find(|entry| entry.name == name).unwrap()
 }
