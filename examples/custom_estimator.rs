@@ -126,8 +126,7 @@ mod measure {
         let options = Options { resamples: 1_000, ..Options::default() };
         let named = [NamedConfig { name: "length".to_owned(), config }];
         let cx = router_core::FitContext::new(7);
-        let evaluation =
-            router_eval::cross_validate(&named, registry, &[Arc::new(world.dataset)], 3, &options, &cx)?;
+        let evaluation = router_eval::cross_validate(&named, registry, &[Arc::new(world.dataset)], 3, &options, &cx)?;
         for row in evaluation.summary.routers.iter().chain(&evaluation.summary.references) {
             println!("{:<20} {:.3}", row.name, row.quality.unwrap_or(f64::NAN));
         }

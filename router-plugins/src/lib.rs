@@ -17,7 +17,9 @@ pub mod neighbors;
 pub mod nn;
 pub mod policies;
 
-use router_core::{AggregatorRole, ClassifierRole, DiscovererRole, EmbedderRole, EstimatorRole, PolicyRole, Registry, Result};
+use router_core::{
+    AggregatorRole, ClassifierRole, DiscovererRole, EmbedderRole, EstimatorRole, PolicyRole, Registry, Result,
+};
 
 /// A registry of the plugins of this crate, registered by hand: the same as what
 /// [`Registry::collected`] gathers where no other plugin crate is linked in.

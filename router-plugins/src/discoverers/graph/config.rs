@@ -46,7 +46,7 @@ pub enum Small {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GraphConfig {
-    /// Nearest prompts that each prompt is joined to. Default 20.
+    /// Nearest prompts that each prompt is joined to. Default 40: with 20, tasks that wording hides fall apart.
     #[schemars(range(min = 1, max = 1000))]
     pub neighbors: usize,
     /// Weight of the agreement of model rankings against the similarity of embeddings, 0 (words alone) to 1 (rankings alone).
@@ -84,7 +84,7 @@ pub struct GraphConfig {
 impl Default for GraphConfig {
     fn default() -> Self {
         Self {
-            neighbors: 20,
+            neighbors: 40,
             agreement: 0.4,
             persistence: 0.9,
             ties: Ties::Normalized,
