@@ -87,7 +87,7 @@ pub(crate) enum Command {
     after_help = "\
 Examples:
   router demo
-  router demo --out /tmp/demo --seed 3
+  router demo --out my-demo --seed 3
   router demo --json | jq .discovery
 
 Writes into DIR: summary.json, decisions.csv, report.html, router/ (the artifact), world/train and world/test (dataset
