@@ -122,7 +122,7 @@ mod measure {
     pub(super) fn compare(registry: &Registry) -> Result<()> {
         let text = "[embedder]\nuse = \"hashing\"\n[[estimators]]\nuse = \"length\"\n";
         let config = RouterConfig::from_toml(text, "length.toml")?;
-        let world = World::generate(&WorldConfig { prompts: 600, ..WorldConfig::demo(7) })?;
+        let world = World::generate(&WorldConfig { prompts: 900, ..WorldConfig::demo(7) })?;
         let options = Options { resamples: 1_000, ..Options::default() };
         let named = [NamedConfig { name: "length".to_owned(), config }];
         let cx = router_core::FitContext::new(7);

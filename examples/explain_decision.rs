@@ -12,7 +12,7 @@ pub fn main() -> Result<()> {
     let registry = router_plugins::builtin()?;
     let text = include_str!("../docs/configs/finerouter.toml");
     let unfitted = UnfittedRouter::from_config(&RouterConfig::from_toml(text, "finerouter.toml")?, &registry)?;
-    let world = World::generate(&WorldConfig { prompts: 600, ..WorldConfig::demo(7) })?;
+    let world = World::generate(&WorldConfig { prompts: 900, ..WorldConfig::demo(7) })?;
     let router = unfitted.fit_blocking(&Arc::new(world.dataset), &unfitted.context())?;
 
     let prompt = Prompt::new("mine", "Write a function that sorts a list of integers without the standard library.");

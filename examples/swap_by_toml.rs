@@ -23,7 +23,7 @@ use = "neighbors"
 /// Fits the configuration with and without agreement of model rankings, and shows the tasks of both.
 pub fn main() -> Result<()> {
     let registry = router_plugins::builtin()?;
-    let world = World::generate(&WorldConfig { prompts: 600, ..WorldConfig::demo(7) })?;
+    let world = World::generate(&WorldConfig { prompts: 900, ..WorldConfig::demo(7) })?;
     let dataset = Arc::new(world.dataset);
 
     for text in [CONFIG.to_owned(), CONFIG.replace("agreement = 0.4", "agreement = 0.0")] {

@@ -50,7 +50,7 @@ pub struct GraphConfig {
     #[schemars(range(min = 1, max = 1000))]
     pub neighbors: usize,
     /// Weight of the agreement of model rankings against the similarity of embeddings, 0 (words alone) to 1 (rankings alone).
-    /// Default 0.3: outcomes of 0 or 1 rank models coarsely, and from about 0.5 prompts flock by their outcomes instead of by task.
+    /// Default 0.35: outcomes of 0 or 1 rank models coarsely, and from about 0.5 prompts flock by their outcomes instead of by task.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub agreement: f64,
     /// Persistence p of rank-biased overlap: the lower, the more only the best models count. Default 0.9.
@@ -85,7 +85,7 @@ impl Default for GraphConfig {
     fn default() -> Self {
         Self {
             neighbors: 30,
-            agreement: 0.3,
+            agreement: 0.35,
             persistence: 0.9,
             ties: Ties::Normalized,
             chance: Chance::Removed,
@@ -124,7 +124,7 @@ impl PluginConfig for GraphConfig {
     const SUMMARY: &'static str = "Communities of prompts that read alike and rank the models alike";
     const SOURCE: &'static str =
         "FineRouter, arXiv 2603.19415; Leiden: Traag et al. 2019; rank-biased overlap with ties: Corsi and Urbano 2024";
-    const EXAMPLE: &'static str = "neighbors = 30\nagreement = 0.3\nresolution = 1.0\nminimum_size = 10\n";
+    const EXAMPLE: &'static str = "neighbors = 30\nagreement = 0.35\nresolution = 1.0\nminimum_size = 10\n";
 }
 
 impl TaskDiscoverer for GraphConfig {
