@@ -22,6 +22,10 @@ use crate::types::prompt::Prompt;
 /// Texts embedded between two looks at the cancel token.
 const EMBED_BATCH: usize = 256;
 
+/// Folds over which the classifier is cross-fitted at most: it happens in every fold of the estimators' cross-fitting again, and
+/// assignments need less precision than estimates.
+const ASSIGNMENT_FOLDS: usize = 3;
+
 /// A composed router that has seen no data yet. It cannot route.
 pub struct UnfittedRouter {
     pub(crate) config: RouterConfig,
@@ -215,7 +219,7 @@ impl UnfittedRouter {
         let tasks = match &self.classifier {
             Some(classifier) if tasks.count() > 0 => {
                 let cx = cx.child("classifier/held_out");
-                match crossfit::folds(set, self.config.cross_fit.folds, &cx) {
+                match crossfit::folds(set, self.config.cross_fit.folds.min(ASSIGNMENT_FOLDS), &cx) {
                     Some(folds) => {
                         let assigned =
                             crossfit::assign(&**classifier, set, tasks.map(), &self.config.tasks, &folds, &cx)?;
