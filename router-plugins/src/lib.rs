@@ -32,9 +32,11 @@ pub fn builtin() -> Result<Registry> {
     registry.register::<EmbedderRole, embedders::hashing::HashingConfig>(ORIGIN)?;
     registry.register::<DiscovererRole, discoverers::graph::GraphConfig>(ORIGIN)?;
     registry.register::<ClassifierRole, classifiers::softmax::SoftmaxConfig>(ORIGIN)?;
+    registry.register::<EstimatorRole, estimators::global_mean::GlobalMeanConfig>(ORIGIN)?;
     #[cfg(feature = "candle")]
     registry.register::<EstimatorRole, estimators::moe::MoeConfig>(ORIGIN)?;
     registry.register::<EstimatorRole, estimators::neighbors::NeighborsConfig>(ORIGIN)?;
+    registry.register::<EstimatorRole, estimators::ridge::RidgeConfig>(ORIGIN)?;
     registry.register::<EstimatorRole, estimators::task_mean::TaskMeanConfig>(ORIGIN)?;
     registry.register::<AggregatorRole, aggregators::weighted::WeightedConfig>(ORIGIN)?;
     registry.register::<PolicyRole, policies::utility::UtilityConfig>(ORIGIN)?;
