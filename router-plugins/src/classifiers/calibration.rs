@@ -1,4 +1,123 @@
-//! Temperature and threshold, from held-out rows.
+//! Temperature and threshold, from held-out rows: what the classifiers share.
+//!
+//! A prompt's confidence is its highest probability. Below the threshold the prompt is assigned to no task, and its
+//! probabilities are scaled by confidence / threshold, so that p(no task) grows steadily from what it is at the threshold as
+//! confidence falls, and scores that mix tasks by probability never jump.
+//!
+//! The temperature minimises the cross-entropy of the held-out prompts that have a task (Guo et al., ICML 2017; targets
+//! smoothed as by Platt, 1999); the threshold maximises the quality realised when every held-out prompt goes to the best model
+//! of its task, or, if it is assigned none, to the best model over all prompts. Both best models are known from the held-in
+//! rows; prompts without a discovered task count too; a prompt for which one of the two outcomes is missing does not; ties go to
+//! the lowest threshold.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "rows are those of the set, tasks are below its count, models below the pool's"
+)]
+
+use router_core::Folds;
+use router_core::config::TasksConfig;
+use router_core::prelude::*;
+
+/// Confidences are judged at this threshold where none could be chosen: every prompt is assigned.
+pub(super) const ASSIGN_ALL: f32 = 0.0;
+
+/// Held-in and held-out rows (near duplicates kept together), if there are enough groups of them for both and the held-in rows
+/// hold tasks and outcomes.
+pub(super) fn split(
+    set: &TrainingSet,
+    tasks: &Tasks,
+    held_out_share: f64,
+    cx: &FitContext,
+) -> Option<(Vec<usize>, Vec<usize>)> {
+    let groups: Vec<u32> = (0..set.len()).map(|row| set.group(row)).collect();
+    let distinct = groups.iter().collect::<std::collections::BTreeSet<_>>().len();
+    let folds = (1.0 / held_out_share).round().max(2.0) as usize;
+    let folds = Folds::new(&groups, folds.min(distinct), cx.seed()).ok()?;
+    let (held_in, held_out) = folds.split(0);
+    let has_task = held_in.iter().any(|&row| tasks.map().assignments()[row].is_some());
+    let has_outcome = held_in.iter().any(|&row| !set.outcomes().row(row).is_empty());
+    (has_task && has_outcome).then_some((held_in, held_out))
+}
+
+/// What assigning each held-out prompt gains, as the held-in rows know it; `classify` gives the most likely task of held-out
+/// prompt `at` and its confidence.
+pub(super) fn gains(
+    set: &TrainingSet,
+    tasks: &Tasks,
+    held_in: &[usize],
+    held_out: &[usize],
+    mut classify: impl FnMut(usize) -> (usize, f32),
+) -> Result<Vec<Gain>> {
+    let seen = set.subset(held_in)?;
+    let labels: Vec<Option<u32>> =
+        held_in.iter().map(|&row| tasks.map().assignments()[row].map(|task| task.0)).collect();
+    let profile = Tasks::profile(&seen, TaskMap::from_labels(&labels), &TasksConfig::default())?;
+    let best_of_all = first_highest(profile.global().iter().copied());
+    // Tasks are renumbered by their held-in size; a task without a held-in prompt has no best model of its own.
+    let mut best_of_task = vec![best_of_all; tasks.count()];
+    for (label, task) in labels.iter().zip(profile.map().assignments()) {
+        if let (Some(label), Some(task)) = (label, task) {
+            let scores = profile.profiles()[task.index()].models.iter().map(|model| model.score);
+            best_of_task[*label as usize] = first_highest(scores);
+        }
+    }
+    let mut gains = Vec::with_capacity(held_out.len());
+    for (at, &row) in held_out.iter().enumerate() {
+        let (task, confidence) = classify(at);
+        let quality = |model| set.outcomes().get(row, model).map(|outcome| f64::from(outcome.quality));
+        if let (Some(assigned), Some(unassigned)) = (quality(best_of_task[task]), quality(best_of_all)) {
+            gains.push(Gain { confidence, gain: assigned - unassigned });
+        }
+    }
+    Ok(gains)
+}
+
+fn first_highest(scores: impl Iterator<Item = f64>) -> ModelIndex {
+    let mut best = (0, f64::NEG_INFINITY);
+    for (model, score) in scores.enumerate() {
+        if score > best.1 {
+            best = (model, score);
+        }
+    }
+    best.0
+}
+
+/// Turns logits into probabilities, in place, and gives the most likely task (ties to the lowest) and its probability. There is
+/// at least one task.
+pub(super) fn softmax(logits: &mut [f32], temperature: f32) -> (usize, f32) {
+    let mut best = (0, f32::NEG_INFINITY);
+    for (task, &logit) in logits.iter().enumerate() {
+        if logit > best.1 {
+            best = (task, logit);
+        }
+    }
+    let mut total = 0.0f32;
+    for logit in logits.iter_mut() {
+        *logit = ((*logit - best.1) / temperature).exp();
+        total += *logit;
+    }
+    for probability in logits {
+        *probability /= total;
+    }
+    (best.0, 1.0 / total)
+}
+
+/// Assigns a prompt to its most likely task, or, where confidence is below the threshold, to none, scaling its probabilities.
+pub(super) fn assign(
+    (task, confidence): (usize, f32),
+    threshold: f32,
+    probabilities: &mut [f32],
+    assigned: &mut Option<TaskId>,
+) {
+    if confidence >= threshold {
+        *assigned = Some(TaskId(task as u32));
+    } else {
+        let scale = confidence / threshold;
+        for probability in probabilities {
+            *probability *= scale;
+        }
+    }
+}
 
 /// One held-out prompt under a threshold: its confidence, and what assigning it gains over not assigning it.
 #[derive(Debug, Clone, Copy)]

@@ -1,3 +1,4 @@
 //! Embedders: texts to vectors.
 
+pub mod features;
 pub mod hashing;

@@ -221,7 +221,9 @@ impl Scaling {
             mean.iter_mut().zip(embeddings.row(row)).for_each(|(sum, &value)| *sum += f64::from(value));
         }
         // What is stored is the rounded mean, and it is that which must be taken off here too.
-        mean.iter_mut().for_each(|sum| *sum = f64::from((*sum / n as f64) as f32));
+        for sum in &mut mean {
+            *sum = f64::from((*sum / n as f64) as f32);
+        }
         let squared: f64 = (0..n)
             .map(|row| {
                 let off = embeddings.row(row).iter().zip(&mean).map(|(&value, mean)| (f64::from(value) - mean).powi(2));
