@@ -29,6 +29,7 @@ use router_core::{
 pub fn builtin() -> Result<Registry> {
     const ORIGIN: &str = env!("CARGO_PKG_NAME");
     let mut registry = Registry::new();
+    registry.register::<EmbedderRole, embedders::concat::ConcatConfig>(ORIGIN)?;
     registry.register::<EmbedderRole, embedders::features::FeaturesConfig>(ORIGIN)?;
     registry.register::<EmbedderRole, embedders::hashing::HashingConfig>(ORIGIN)?;
     registry.register::<DiscovererRole, discoverers::graph::GraphConfig>(ORIGIN)?;

@@ -15,9 +15,14 @@ use crate::neighbors::normalized;
 
 fn set(embeddings: Matrix) -> TrainingSet {
     let n = embeddings.rows();
+    with_outcomes(embeddings, vec![vec![Outcome::new(0, 1.0)]; n])
+}
+
+fn with_outcomes(embeddings: Matrix, rows: Vec<Vec<Outcome>>) -> TrainingSet {
+    let n = rows.len();
     let pool = ModelPool::new(vec![Model::new("m")]).unwrap();
     let prompts = (0..n).map(|i| Prompt::new(format!("p{i}"), "x")).collect();
-    let outcomes = Outcomes::from_rows(1, vec![vec![Outcome::new(0, 1.0)]; n]).unwrap();
+    let outcomes = Outcomes::from_rows(1, rows).unwrap();
     TrainingSet::new(Arc::new(Dataset::new("d", prompts, pool, outcomes).unwrap()), Arc::new(embeddings)).unwrap()
 }
 
@@ -42,8 +47,10 @@ fn labels(map: &TaskMap) -> Vec<u32> {
 #[test]
 fn planted_clusters_and_their_number_are_found() {
     for clusters in [2, 3, 6, 8] {
-        let (points, planted) = planted(240, clusters, 0.2);
-        let map = KmeansConfig::default().discover(&set(points), &FitContext::new(1)).unwrap();
+        let (points, planted) = planted(240, clusters, 0.05);
+        // A quality of its own on every cluster.
+        let rows = planted.iter().map(|&cluster| vec![Outcome::new(0, cluster as f32 / 8.0)]).collect();
+        let map = KmeansConfig::default().discover(&with_outcomes(points, rows), &FitContext::new(1)).unwrap();
         assert_eq!(map.count(), clusters);
         assert_eq!(adjusted_rand_index(&labels(&map), &planted).unwrap(), 1.0);
     }
