@@ -308,7 +308,11 @@ mod tests {
         let resolved = resolve(serde_json::json!({ "parts": [{ "embedder": { "use": "hashing" } }] })).unwrap();
         assert_eq!(resolved["parts"][0]["embedder"]["dimension"], 1024, "defaults are filled in");
         for (parts, kind, field) in [
-            (serde_json::json!([{ "embedder": { "use": "no-such" } }]), ErrorKind::UnknownPlugin, "parts[0].embedder"),
+            (
+                serde_json::json!([{ "embedder": { "use": "no-such" } }]),
+                ErrorKind::UnknownPlugin,
+                "parts[0].embedder.use",
+            ),
             (
                 serde_json::json!([{ "embedder": { "use": "hashing", "dimension": 1 } }]),
                 ErrorKind::Config,
