@@ -1,6 +1,7 @@
 //! A custom estimator, from nothing to a row of the table: quality by the length of the prompt.
 //!
 //! `cargo run --release -p router-examples --example custom_estimator`
+#![allow(clippy::print_stdout, reason = "an example prints")]
 
 use router_core::prelude::*;
 use schemars::JsonSchema;

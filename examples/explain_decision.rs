@@ -1,6 +1,7 @@
 //! Why did a prompt go where it went? Decisions, constraints and explanations from the library.
 //!
 //! `cargo run --release -p router-examples --example explain_decision`
+#![allow(clippy::print_stdout, reason = "an example prints")]
 
 use std::sync::Arc;
 

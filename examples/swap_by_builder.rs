@@ -1,6 +1,7 @@
 //! Swap components in Rust: the same router with and without stage 2, side by side.
 //!
 //! `cargo run --release -p router-examples --example swap_by_builder`
+#![allow(clippy::print_stdout, reason = "an example prints")]
 
 use std::sync::Arc;
 

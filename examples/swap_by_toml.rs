@@ -1,6 +1,7 @@
 //! Swap components by TOML: one line of a configuration is another router.
 //!
 //! `cargo run --release -p router-examples --example swap_by_toml`
+#![allow(clippy::print_stdout, reason = "an example prints")]
 
 use std::sync::Arc;
 

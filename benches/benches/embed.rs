@@ -2,6 +2,7 @@
 #![allow(
     missing_docs,
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "criterion's macros write undocumented functions; a bench fails by panicking"
 )]
 

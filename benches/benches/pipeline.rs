@@ -1,7 +1,8 @@
-//! The whole router: fit, decide from text, decide from embeddings, load, for every registered plugin.
+//! The whole router: fit, decide from texts, decide from embeddings, load.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "criterion's macros write undocumented functions; a bench fails by panicking"
 )]
 

@@ -1,5 +1,10 @@
 //! What the benches share: worlds of any size with planted tasks, and the registered plugins of a role.
-#![allow(clippy::expect_used, reason = "a bench that cannot set up its world has nothing to measure")]
+#![allow(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    clippy::needless_for_each,
+    reason = "a bench that cannot set up its world has nothing to measure"
+)]
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
 //! What a bad configuration gets: file, line, field, and what is allowed.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::format_collect, reason = "a test fails by panicking")]
 
 use router_core::testkit::components;
 use router_core::{Registry, RouterConfig, UnfittedRouter};

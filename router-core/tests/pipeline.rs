@@ -152,6 +152,118 @@ fn no_part_scores_rows_that_it_was_fitted_on() {
     assert!(prediction.aggregate.quality().as_slice().iter().all(|&value| value == 1.0));
 }
 
+/// A classifier that remembers the prompts it was fitted on (by the hash of their embedding) and gives every other prompt none;
+/// an estimator that writes down the assignments it learns from.
+mod recall {
+    use super::*;
+    use std::sync::Mutex;
+
+    /// The assignments that each fit of [`ScribeConfig`] got.
+    pub(crate) static LEARNED: Mutex<Vec<Vec<Option<TaskId>>>> = Mutex::new(Vec::new());
+
+    macro_rules! config {
+        ($config:ident, $name:literal) => {
+            #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+            #[serde(deny_unknown_fields, default)]
+            pub(crate) struct $config {}
+
+            impl PluginConfig for $config {
+                const NAME: &'static str = $name;
+                const SUMMARY: &'static str = "For one test.";
+                const SOURCE: &'static str = "this project";
+                const EXAMPLE: &'static str = "";
+            }
+        };
+    }
+    config!(RecallConfig, "recall");
+    config!(ScribeConfig, "scribe");
+
+    pub(crate) struct Recall(Matrix, usize);
+
+    impl TaskClassifier for RecallConfig {
+        type Fitted = Recall;
+
+        fn fit(&self, set: &TrainingSet, tasks: &Tasks, _cx: &FitContext) -> Result<Recall> {
+            Ok(Recall(set.embeddings().to_matrix(), tasks.count()))
+        }
+    }
+
+    impl router_core::FittedClassifier for Recall {
+        fn dimension(&self) -> usize {
+            self.0.cols()
+        }
+
+        fn tasks(&self) -> usize {
+            self.1
+        }
+
+        fn classify(&self, embeddings: MatrixView<'_>, out: &mut TaskDistribution) -> Result<()> {
+            out.reset(embeddings.rows(), self.1);
+            for row in 0..embeddings.rows() {
+                if (0..self.0.rows()).any(|known| self.0.row(known) == embeddings.row(row)) {
+                    *out.row_mut(row).1 = Some(TaskId(0));
+                }
+            }
+            Ok(())
+        }
+    }
+
+    impl Persist for Recall {
+        const FORMAT: &'static str = "recall";
+        const VERSION: u32 = 1;
+
+        fn save(&self, writer: &mut SlotWriter) -> Result<()> {
+            writer.put_matrix("seen", &self.0)
+        }
+
+        fn load(reader: &SlotReader<'_>) -> Result<Self> {
+            Ok(Self(reader.get_matrix("seen")?, 0))
+        }
+    }
+
+    impl QualityEstimator for ScribeConfig {
+        type Fitted = components::Means;
+
+        fn fit(&self, set: &TrainingSet, tasks: &Tasks, cx: &FitContext) -> Result<components::Means> {
+            LEARNED.lock().unwrap().push(tasks.assigned().to_vec());
+            QualityEstimator::fit(&MinimalEstimator {}, set, tasks, cx)
+        }
+    }
+}
+
+#[test]
+fn estimators_learn_from_assignments_of_unseen_prompts() {
+    let mut registry = registry();
+    registry.register::<ClassifierRole, recall::RecallConfig>("tests").unwrap();
+    registry.register::<EstimatorRole, recall::ScribeConfig>("tests").unwrap();
+    let mut world = MinimalWorld::easy(40, 3).unwrap();
+    // No two prompts alike, so that remembering is exact.
+    let mut embeddings = Matrix::zeros(40, 24);
+    for row in 0..40 {
+        embeddings.set(row, row % 24, 1.0 + row as f32);
+    }
+    world.embeddings = Arc::new(embeddings);
+    let set = world.training_set().unwrap();
+    let unfitted = RouterBuilder::new(&registry)
+        .embedder(MinimalEmbedder {})
+        .discoverer(MinimalDiscoverer {})
+        .classifier(recall::RecallConfig::default())
+        .task_scores(recall::ScribeConfig::default())
+        .aggregator(MinimalAggregator {})
+        .policy(MinimalPolicy {})
+        .build()
+        .unwrap();
+    let (embedder, _) = pollster::block_on(unfitted.embed(&world.dataset, &unfitted.context())).unwrap();
+    unfitted.fit_embedded(&set, embedder, &unfitted.context()).unwrap();
+    let learned = recall::LEARNED.lock().unwrap();
+    assert!(!learned.is_empty());
+    // A classifier that had seen a row would have given it task 0.
+    assert!(
+        learned.iter().flatten().all(Option::is_none),
+        "an estimator learned from a row that the classifier had seen"
+    );
+}
+
 #[test]
 fn a_router_of_toml_is_the_router_of_the_builder() {
     let registry = registry();

@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use crate::config::TasksConfig;
 use crate::context::FitContext;
 use crate::error::Result;
 use crate::pipeline::fit::UnfittedRouter;
 use crate::pipeline::inference::estimate_parts;
-use crate::traits::{AggregatorEvidence, DynAggregator, PartInfo, PromptsView};
+use crate::tasks::Tasks;
+use crate::traits::{AggregatorEvidence, DynAggregator, DynTaskClassifier, PartInfo, PromptsView};
 use crate::types::dataset::TrainingSet;
 use crate::types::estimates::{Estimates, EstimatesView};
 use crate::types::folds::Folds;
+use crate::types::task::{TaskDistribution, TaskId, TaskMap};
 
 /// The folds of `set`, or none if it is too small to be split (fewer than two groups of near duplicates, or a part without
 /// an outcome). With fewer groups than `count`, as many folds as groups.
@@ -64,6 +67,41 @@ pub(crate) fn cross_fit(
         }
     }
     Ok(all)
+}
+
+/// The task that `classifier` gives every row of `set` when fitted on the other folds. Costs a fit of the classifier a fold;
+/// folds run in parallel.
+pub(crate) fn assign(
+    classifier: &dyn DynTaskClassifier,
+    set: &TrainingSet,
+    map: &TaskMap,
+    config: &TasksConfig,
+    folds: &Folds,
+    cx: &FitContext,
+) -> Result<Vec<Option<TaskId>>> {
+    let parts: Vec<(Vec<usize>, TaskDistribution)> = (0..folds.count())
+        .into_par_iter()
+        .map(|fold| {
+            let (train_rows, rows) = folds.split(fold);
+            let cx = cx.child(&format!("fold/{fold}")).silent();
+            cx.check_cancelled()?;
+            let train = set.subset(&train_rows)?;
+            let tasks = Tasks::profile(&train, map.restrict(&train_rows), config)?;
+            let fitted = classifier.fit(&train, &tasks, &cx)?;
+            let mut distribution = TaskDistribution::new();
+            fitted.classify(gather(set, &rows).view(), &mut distribution)?;
+            Ok((rows, distribution))
+        })
+        .collect::<Result<_>>()?;
+    let mut assigned = vec![None; set.len()];
+    for (rows, distribution) in &parts {
+        for (at, &row) in rows.iter().enumerate() {
+            if let Some(place) = assigned.get_mut(row) {
+                *place = distribution.assigned(at);
+            }
+        }
+    }
+    Ok(assigned)
 }
 
 fn gather(set: &TrainingSet, rows: &[usize]) -> crate::types::matrix::Matrix {

@@ -212,6 +212,21 @@ impl UnfittedRouter {
             None => None,
         };
         cx.check_cancelled()?;
+        let tasks = match &self.classifier {
+            Some(classifier) if tasks.count() > 0 => {
+                let cx = cx.child("classifier/held_out");
+                match crossfit::folds(set, self.config.cross_fit.folds, &cx) {
+                    Some(folds) => {
+                        let assigned =
+                            crossfit::assign(&**classifier, set, tasks.map(), &self.config.tasks, &folds, &cx)?;
+                        tasks.with_assigned(assigned)?
+                    }
+                    None => tasks,
+                }
+            }
+            _ => tasks,
+        };
+        cx.check_cancelled()?;
         let mut parts = Vec::with_capacity(self.estimators.len());
         for (info, (slot, _, estimator)) in self.part_infos().into_iter().zip(&self.estimators) {
             let fitted = estimator.fit(set, &tasks, &cx.child(slot))?;

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::types::dataset::TrainingSet;
 use crate::types::model::ModelIndex;
 use crate::types::outcome::Outcomes;
-use crate::types::task::TaskMap;
+use crate::types::task::{TaskId, TaskMap};
 
 /// How well a model does on a task's training prompts.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,6 +36,7 @@ pub struct TaskProfile {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tasks {
     map: TaskMap,
+    assigned: Vec<Option<TaskId>>,
     profiles: Vec<TaskProfile>,
     global: Vec<f64>,
 }
@@ -56,15 +57,51 @@ impl Tasks {
         let outcomes = set.outcomes();
         let global = global_means(outcomes);
         let profiles = map.members().into_iter().map(|members| profile(outcomes, &members, &global, config)).collect();
-        Ok(Self { map, profiles, global })
+        Ok(Self { assigned: map.assignments().to_vec(), map, profiles, global })
     }
 
     /// No tasks: only the means over all prompts.
     pub fn none(set: &TrainingSet) -> Self {
-        Self { map: TaskMap::none(set.len()), profiles: Vec::new(), global: global_means(set.outcomes()) }
+        let (map, global) = (TaskMap::none(set.len()), global_means(set.outcomes()));
+        Self { assigned: vec![None; set.len()], map, profiles: Vec::new(), global }
     }
 
-    /// Which prompt has which task.
+    /// The same tasks with what a classifier made of the training prompts while it had not seen them.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Shape`] for another number of prompts, or a task that is not there.
+    pub fn with_assigned(mut self, assigned: Vec<Option<TaskId>>) -> Result<Self> {
+        if assigned.len() != self.assigned.len() {
+            return Err(Error::shape("assigned prompts", self.assigned.len(), assigned.len()));
+        }
+        if let Some(task) = assigned.iter().flatten().find(|task| task.index() >= self.count()) {
+            return Err(Error::shape("assigned task", format!("below {}", self.count()), task));
+        }
+        self.assigned = assigned;
+        Ok(self)
+    }
+
+    /// The task that the classifier gives every training prompt when it has not seen it, as it has not seen new prompts;
+    /// the discovered one where no classifier was cross-fitted.
+    ///
+    /// Estimators learn from these, not from [`map`](Self::map): a discoverer that reads outcomes puts a prompt where its
+    /// outcomes fit, and scores of such groups promise more than a classifier that reads the text alone can keep.
+    pub fn assigned(&self) -> &[Option<TaskId>] {
+        &self.assigned
+    }
+
+    /// The rows of every task by [`assigned`](Self::assigned), ascending; some tasks may have none.
+    pub fn assigned_members(&self) -> Vec<Vec<usize>> {
+        let mut members = vec![Vec::new(); self.count()];
+        for (row, task) in self.assigned.iter().enumerate() {
+            if let Some(task) = task {
+                members[task.index()].push(row);
+            }
+        }
+        members
+    }
+
+    /// Which prompt has which discovered task.
     pub fn map(&self) -> &TaskMap {
         &self.map
     }

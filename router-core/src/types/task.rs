@@ -56,6 +56,14 @@ impl TaskMap {
         Self { assignments: vec![None; prompts], count: 0 }
     }
 
+    /// The tasks of the named prompts, in their order. Tasks keep their numbers, and some may be left without a prompt.
+    ///
+    /// # Panics
+    /// If there is no such prompt.
+    pub fn restrict(&self, rows: &[usize]) -> Self {
+        Self { assignments: rows.iter().map(|&row| self.assignments[row]).collect(), count: self.count }
+    }
+
     /// Number of tasks.
     pub fn count(&self) -> usize {
         self.count

@@ -100,7 +100,7 @@ fn edges_weigh_the_joint_similarity() {
     let set = training_set(embeddings, 3, vec![pick([1., 0., 0.]), pick([1., 0., 0.]), pick([0., 1., 0.])]);
     let cx = FitContext::new(0);
     let weights = |edges| {
-        let graph = prompt_graph(&GraphConfig { edges, ..GraphConfig::default() }, &set, &cx).unwrap();
+        let graph = prompt_graph(&GraphConfig { edges, agreement: 0.4, ..GraphConfig::default() }, &set, &cx).unwrap();
         (graph.row(1).0.to_vec(), graph.row(1).1.to_vec())
     };
     for edges in [Edges::Joint, Edges::Semantic] {
@@ -187,7 +187,8 @@ fn cancelled_work_stops_and_bad_parameters_are_named() {
 fn the_example_is_the_default() {
     let registry = Registry::collected().unwrap();
     let read = |value| registry.build::<DiscovererRole>("graph", value).unwrap().1;
-    let example = serde_json::json!({"neighbors": 20, "agreement": 0.4, "resolution": 1.0, "minimum_size": 10});
+    let example: serde_json::Value = toml::from_str(GraphConfig::EXAMPLE).unwrap();
+    assert_eq!(example.as_object().unwrap().len(), 4);
     assert_eq!(read(example), read(serde_json::json!({})));
     let error = registry.build::<DiscovererRole>("graph", serde_json::json!({"agreement": 1.5})).err().unwrap();
     assert_eq!((error.kind(), error.field()), (ErrorKind::Config, Some("agreement")));

@@ -50,7 +50,8 @@ impl HeadFit<'_> {
             return Ok(TaskHeads::none(0, hidden));
         }
         let features = self.features();
-        let members = self.tasks.map().members();
+        // As a new prompt will be assigned, not as outcomes grouped the training prompts.
+        let members = self.tasks.assigned_members();
         let penalty = match self.penalty {
             Some(penalty) => Some(penalty),
             None if self.held_out.is_empty() => Some(UNCHOSEN),

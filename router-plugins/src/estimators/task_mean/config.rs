@@ -54,8 +54,8 @@ impl QualityEstimator for TaskMeanConfig {
                 .at_field("shrinkage")
                 .help("allowed: a finite number, at least 0"));
         }
-        if tasks.map().assignments().len() != set.len() {
-            return Err(Error::shape("prompts of a task map", set.len(), tasks.map().assignments().len()));
+        if tasks.assigned().len() != set.len() {
+            return Err(Error::shape("prompts of a task map", set.len(), tasks.assigned().len()));
         }
         fit::fit(self, set, tasks)
     }

@@ -54,7 +54,7 @@ pub(super) fn fit(config: &TaskMeanConfig, set: &TrainingSet, tasks: &Tasks) -> 
     let mut by_task = vec![Sums::default(); task_count * models];
     for (row, outcome) in set.outcomes().iter() {
         all[outcome.model].add(outcome);
-        if let Some(task) = tasks.map().assignments()[row] {
+        if let Some(task) = tasks.assigned()[row] {
             by_task[task.index() * models + outcome.model].add(outcome);
         }
     }
