@@ -29,14 +29,26 @@ use router_core::{
 pub fn builtin() -> Result<Registry> {
     const ORIGIN: &str = env!("CARGO_PKG_NAME");
     let mut registry = Registry::new();
+    registry.register::<EmbedderRole, embedders::concat::ConcatConfig>(ORIGIN)?;
+    registry.register::<EmbedderRole, embedders::features::FeaturesConfig>(ORIGIN)?;
     registry.register::<EmbedderRole, embedders::hashing::HashingConfig>(ORIGIN)?;
     registry.register::<DiscovererRole, discoverers::graph::GraphConfig>(ORIGIN)?;
+    registry.register::<DiscovererRole, discoverers::kmeans::KmeansConfig>(ORIGIN)?;
+    registry.register::<DiscovererRole, discoverers::labels::LabelsConfig>(ORIGIN)?;
+    registry.register::<ClassifierRole, classifiers::centroid::CentroidConfig>(ORIGIN)?;
+    registry.register::<ClassifierRole, classifiers::neighbors::NeighborsConfig>(ORIGIN)?;
     registry.register::<ClassifierRole, classifiers::softmax::SoftmaxConfig>(ORIGIN)?;
+    registry.register::<EstimatorRole, estimators::global_mean::GlobalMeanConfig>(ORIGIN)?;
     #[cfg(feature = "candle")]
     registry.register::<EstimatorRole, estimators::moe::MoeConfig>(ORIGIN)?;
     registry.register::<EstimatorRole, estimators::neighbors::NeighborsConfig>(ORIGIN)?;
+    registry.register::<EstimatorRole, estimators::ridge::RidgeConfig>(ORIGIN)?;
     registry.register::<EstimatorRole, estimators::task_mean::TaskMeanConfig>(ORIGIN)?;
+    registry.register::<AggregatorRole, aggregators::precision_weighted::PrecisionWeightedConfig>(ORIGIN)?;
+    registry.register::<AggregatorRole, aggregators::stacking::StackingConfig>(ORIGIN)?;
     registry.register::<AggregatorRole, aggregators::weighted::WeightedConfig>(ORIGIN)?;
+    registry.register::<PolicyRole, policies::budget::BudgetConfig>(ORIGIN)?;
+    registry.register::<PolicyRole, policies::cheapest_above::CheapestAboveConfig>(ORIGIN)?;
     registry.register::<PolicyRole, policies::utility::UtilityConfig>(ORIGIN)?;
     Ok(registry)
 }

@@ -1,3 +1,6 @@
 //! Classifiers: embeddings to tasks, or none.
 
+mod calibration;
+pub mod centroid;
+pub mod neighbors;
 pub mod softmax;

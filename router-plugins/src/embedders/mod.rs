@@ -1,3 +1,5 @@
 //! Embedders: texts to vectors.
 
+pub mod concat;
+pub mod features;
 pub mod hashing;

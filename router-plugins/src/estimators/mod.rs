@@ -1,6 +1,8 @@
 //! Estimators: what quality to expect of every model.
 
+pub mod global_mean;
 #[cfg(feature = "candle")]
 pub mod moe;
 pub mod neighbors;
+pub mod ridge;
 pub mod task_mean;

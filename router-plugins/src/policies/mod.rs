@@ -1,3 +1,6 @@
 //! Policies: estimates to decisions.
 
+pub mod budget;
+pub mod cheapest_above;
+mod choice;
 pub mod utility;

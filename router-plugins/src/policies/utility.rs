@@ -11,6 +11,8 @@ use router_core::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::policies::choice::shape;
+
 /// Parameters of the `utility` policy.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -93,17 +95,7 @@ impl Row<'_> {
 
 impl FittedPolicy for UtilityPolicy {
     fn choose(&self, choice: &Choice<'_>, out: &mut [Decision]) -> Result<()> {
-        let (prompts, models) = (choice.quality.rows(), choice.quality.cols());
-        if out.len() != prompts {
-            return Err(Error::shape("decisions", prompts, out.len()));
-        }
-        if (choice.cost_usd.rows(), choice.cost_usd.cols()) != (prompts, models) {
-            return Err(Error::shape(
-                "expected costs",
-                format!("{prompts} x {models}"),
-                format!("{} x {}", choice.cost_usd.rows(), choice.cost_usd.cols()),
-            ));
-        }
+        let (_, models) = shape(choice, out)?;
         for (at, decision) in out.iter_mut().enumerate() {
             decision.clear();
             let row = Row { quality: choice.quality.row(at), cost_usd: choice.cost_usd.row(at), lambda: self.lambda };

@@ -21,6 +21,8 @@ use router_core::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::aggregators::parts::{add_mean_cost, add_scaled, shape};
+
 /// Parameters of the `weighted` aggregator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -264,17 +266,7 @@ impl FittedAggregator for WeightedAggregator {
     /// Parts of weight zero are not looked at. Variance is that of a weighted sum of independent parts, the sum of
     /// weight^2 * variance, where every part has one; expected cost is the mean of the parts that know it.
     fn aggregate(&self, parts: &[EstimatesView<'_>], out: &mut Estimates) -> Result<()> {
-        let Some(first) = parts.first().filter(|_| parts.len() == self.weights.len()) else {
-            return Err(Error::shape("parts to aggregate", self.weights.len(), parts.len()));
-        };
-        let shape = (first.prompts(), first.models());
-        if let Some(other) = parts.iter().find(|part| (part.prompts(), part.models()) != shape) {
-            return Err(Error::shape(
-                "estimates to aggregate",
-                format!("{} x {}", shape.0, shape.1),
-                format!("{} x {}", other.prompts(), other.models()),
-            ));
-        }
+        let shape = shape(parts, self.weights.len())?;
         let relevant = || parts.iter().zip(&self.weights).filter(|&(_, &weight)| weight > 0.0);
         out.reset(shape.0, shape.1);
         for (part, &weight) in relevant() {
@@ -287,23 +279,12 @@ impl FittedAggregator for WeightedAggregator {
                 }
             }
         }
-        let knowing = relevant().filter(|(part, _)| part.cost_usd.is_some()).count();
-        for (part, _) in relevant() {
-            if let Some(cost) = part.cost_usd {
-                add_scaled(out.cost_usd_mut(), cost, 1.0 / knowing as f32);
-            }
-        }
+        add_mean_cost(relevant().map(|(part, _)| part), out);
         Ok(())
     }
 
     fn weights(&self) -> Option<&[f32]> {
         Some(&self.weights)
-    }
-}
-
-fn add_scaled(sum: &mut Matrix, part: MatrixView<'_>, weight: f32) {
-    for (sum, &value) in sum.as_mut_slice().iter_mut().zip(part.as_slice()) {
-        *sum += weight * value;
     }
 }
 

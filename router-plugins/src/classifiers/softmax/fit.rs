@@ -4,18 +4,13 @@
     reason = "rows are those of the set, tasks are below its count, models below the pool's"
 )]
 
-use router_core::Folds;
-use router_core::config::TasksConfig;
 use router_core::prelude::*;
 
+use crate::classifiers::calibration::{ASSIGN_ALL, best_temperature, best_threshold, gains, split};
 use crate::classifiers::softmax::config::SoftmaxConfig;
 use crate::classifiers::softmax::fitted::SoftmaxClassifier;
 use crate::classifiers::softmax::lbfgs;
 use crate::classifiers::softmax::objective::Objective;
-use crate::classifiers::softmax::threshold::{Gain, best_temperature, best_threshold};
-
-/// Confidences are judged at this threshold where none could be chosen: every prompt is assigned.
-const ASSIGN_ALL: f32 = 0.0;
 
 pub(super) fn fit(
     config: &SoftmaxConfig,
@@ -33,7 +28,7 @@ pub(super) fn fit(
     let given = config.threshold.map(|threshold| threshold as f32);
     let mut start = None;
     let (mut temperature, mut threshold) = (1.0, given.unwrap_or(ASSIGN_ALL));
-    if let Some((held_in, held_out)) = split(set, assignments, config, cx) {
+    if let Some((held_in, held_out)) = split(set, tasks, config.held_out_share, cx) {
         let parameters = train(config, set, &held_in, assignments, count, &scaling, None, cx)?;
         let judge = scaling.classifier(&parameters, count, 1.0, ASSIGN_ALL)?;
         let logits: Vec<Vec<f32>> = held_out.iter().map(|&row| judge.logits(set.embeddings().row(row))).collect();
@@ -45,30 +40,16 @@ pub(super) fn fit(
         temperature = best_temperature(&labelled);
         if given.is_none() {
             let judge = scaling.classifier(&parameters, count, temperature, ASSIGN_ALL)?;
-            threshold = best_threshold(gains(&judge, set, &held_in, &held_out, assignments, count)?);
+            let mut probabilities = vec![0.0; count];
+            threshold = best_threshold(gains(set, tasks, &held_in, &held_out, |at| {
+                judge.probabilities(set.embeddings().row(held_out[at]), &mut probabilities)
+            })?);
         }
         start = Some(parameters);
     }
     let rows: Vec<usize> = (0..set.len()).collect();
     let parameters = train(config, set, &rows, assignments, count, &scaling, start, cx)?;
     scaling.classifier(&parameters, count, temperature, threshold)
-}
-
-/// Held-in and held-out rows, if there are enough near-duplicate groups for both and the held-in rows hold tasks and outcomes.
-fn split(
-    set: &TrainingSet,
-    assignments: &[Option<TaskId>],
-    config: &SoftmaxConfig,
-    cx: &FitContext,
-) -> Option<(Vec<usize>, Vec<usize>)> {
-    let groups: Vec<u32> = (0..set.len()).map(|row| set.group(row)).collect();
-    let distinct = groups.iter().collect::<std::collections::BTreeSet<_>>().len();
-    let folds = (1.0 / config.held_out_share).round().max(2.0) as usize;
-    let folds = Folds::new(&groups, folds.min(distinct), cx.seed()).ok()?;
-    let (held_in, held_out) = folds.split(0);
-    let has_task = held_in.iter().any(|&row| assignments[row].is_some());
-    let has_outcome = held_in.iter().any(|&row| !set.outcomes().row(row).is_empty());
-    (has_task && has_outcome).then_some((held_in, held_out))
 }
 
 /// The parameters fitted to those of `rows` that have a task, starting at `start` or else at the tasks' frequencies.
@@ -123,49 +104,6 @@ fn train(
         return Err(Error::new(ErrorKind::Training, "the softmax classifier diverged").help("raise `l2`"));
     }
     Ok(parameters)
-}
-
-/// What assigning each held-out prompt gains, as the held-in rows know it.
-fn gains(
-    judge: &SoftmaxClassifier,
-    set: &TrainingSet,
-    held_in: &[usize],
-    held_out: &[usize],
-    assignments: &[Option<TaskId>],
-    tasks: usize,
-) -> Result<Vec<Gain>> {
-    let seen = set.subset(held_in)?;
-    let labels: Vec<Option<u32>> = held_in.iter().map(|&row| assignments[row].map(|task| task.0)).collect();
-    let profile = Tasks::profile(&seen, TaskMap::from_labels(&labels), &TasksConfig::default())?;
-    let best_of_all = first_highest(profile.global().iter().copied());
-    // Tasks are renumbered by their held-in size; a task without a held-in prompt has no best model of its own.
-    let mut best_of_task = vec![best_of_all; tasks];
-    for (label, task) in labels.iter().zip(profile.map().assignments()) {
-        if let (Some(label), Some(task)) = (label, task) {
-            let scores = profile.profiles()[task.index()].models.iter().map(|model| model.score);
-            best_of_task[*label as usize] = first_highest(scores);
-        }
-    }
-    let mut probabilities = vec![0.0; tasks];
-    let mut gains = Vec::with_capacity(held_out.len());
-    for &row in held_out {
-        let (task, confidence) = judge.probabilities(set.embeddings().row(row), &mut probabilities);
-        let quality = |model| set.outcomes().get(row, model).map(|outcome| f64::from(outcome.quality));
-        if let (Some(assigned), Some(unassigned)) = (quality(best_of_task[task]), quality(best_of_all)) {
-            gains.push(Gain { confidence, gain: assigned - unassigned });
-        }
-    }
-    Ok(gains)
-}
-
-fn first_highest(scores: impl Iterator<Item = f64>) -> ModelIndex {
-    let mut best = (0, f64::NEG_INFINITY);
-    for (model, score) in scores.enumerate() {
-        if score > best.1 {
-            best = (model, score);
-        }
-    }
-    best.0
 }
 
 /// features = (embedding - mean) * scale.

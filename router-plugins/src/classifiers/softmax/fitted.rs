@@ -2,6 +2,8 @@
 
 use router_core::prelude::*;
 
+use crate::classifiers::calibration::{assign, softmax};
+
 /// A softmax classifier that is ready: t x d weights and t biases on raw embeddings, a temperature and a threshold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SoftmaxClassifier {
@@ -60,21 +62,7 @@ impl SoftmaxClassifier {
     /// probability. There is at least one task.
     pub(super) fn probabilities(&self, embedding: &[f32], out: &mut [f32]) -> (usize, f32) {
         self.write_logits(embedding, out);
-        let mut best = (0, f32::NEG_INFINITY);
-        for (task, &logit) in out.iter().enumerate() {
-            if logit > best.1 {
-                best = (task, logit);
-            }
-        }
-        let mut total = 0.0f32;
-        for logit in out.iter_mut() {
-            *logit = ((*logit - best.1) / self.temperature).exp();
-            total += *logit;
-        }
-        for probability in out.iter_mut() {
-            *probability /= total;
-        }
-        (best.0, 1.0 / total)
+        softmax(out, self.temperature)
     }
 }
 
@@ -111,15 +99,8 @@ impl FittedClassifier for SoftmaxClassifier {
         }
         for row in 0..embeddings.rows() {
             let (probabilities, assigned) = out.row_mut(row);
-            let (task, confidence) = self.probabilities(embeddings.row(row), probabilities);
-            if confidence >= self.threshold {
-                *assigned = Some(TaskId(task as u32));
-            } else {
-                let scale = confidence / self.threshold;
-                for probability in probabilities {
-                    *probability *= scale;
-                }
-            }
+            let likely = self.probabilities(embeddings.row(row), probabilities);
+            assign(likely, self.threshold, probabilities, assigned);
         }
         Ok(())
     }

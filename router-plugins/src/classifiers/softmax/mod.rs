@@ -29,7 +29,6 @@ mod fit;
 mod fitted;
 mod lbfgs;
 mod objective;
-mod threshold;
 
 pub use config::SoftmaxConfig;
 pub use fitted::SoftmaxClassifier;
