@@ -19,10 +19,27 @@ pub(super) fn shape(parts: &[EstimatesView<'_>], expected: usize) -> Result<(usi
 }
 
 /// `sum += weight * part`, number by number.
-pub(super) fn add_scaled(sum: &mut Matrix, part: MatrixView<'_>, weight: f32) {
+fn add_scaled(sum: &mut Matrix, part: MatrixView<'_>, weight: f32) {
     for (sum, &value) in sum.as_mut_slice().iter_mut().zip(part.as_slice()) {
         *sum += weight * value;
     }
+}
+
+/// Adds the weighted sum of `parts` to `out`, parts of weight zero not looked at: quality; variance as of independent parts (the
+/// sum of weight^2 * variance), where every part has one; and the mean expected cost of the parts that know it.
+pub(super) fn add_weighted(parts: &[EstimatesView<'_>], weights: &[f32], out: &mut Estimates) {
+    let relevant = || parts.iter().zip(weights).filter(|&(_, &weight)| weight > 0.0);
+    for (part, &weight) in relevant() {
+        add_scaled(out.quality_mut(), part.quality, weight);
+    }
+    if relevant().all(|(part, _)| part.variance.is_some()) {
+        for (part, &weight) in relevant() {
+            if let Some(variance) = part.variance {
+                add_scaled(out.variance_mut(), variance, weight * weight);
+            }
+        }
+    }
+    add_mean_cost(relevant().map(|(part, _)| part), out);
 }
 
 /// Gives `out` the mean expected cost of the parts that know it; none if no part does.

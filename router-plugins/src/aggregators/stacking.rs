@@ -24,7 +24,7 @@ use router_core::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::aggregators::parts::{add_mean_cost, add_scaled, shape};
+use crate::aggregators::parts::{add_weighted, shape};
 
 /// Passes of the coordinate descent at most; with a handful of parts some tens are needed.
 const PASSES: usize = 100_000;
@@ -229,18 +229,7 @@ impl FittedAggregator for StackingAggregator {
         for row in 0..n {
             out.quality_mut().row_mut(row).copy_from_slice(&self.intercepts);
         }
-        let relevant = || parts.iter().zip(&self.weights).filter(|&(_, &weight)| weight > 0.0);
-        for (part, &weight) in relevant() {
-            add_scaled(out.quality_mut(), part.quality, weight);
-        }
-        if relevant().count() > 0 && relevant().all(|(part, _)| part.variance.is_some()) {
-            for (part, &weight) in relevant() {
-                if let Some(variance) = part.variance {
-                    add_scaled(out.variance_mut(), variance, weight * weight);
-                }
-            }
-        }
-        add_mean_cost(relevant().map(|(part, _)| part), out);
+        add_weighted(parts, &self.weights, out);
         Ok(())
     }
 

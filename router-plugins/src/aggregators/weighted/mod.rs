@@ -21,7 +21,7 @@ use router_core::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::aggregators::parts::{add_mean_cost, add_scaled, shape};
+use crate::aggregators::parts::{add_weighted, shape};
 
 /// Parameters of the `weighted` aggregator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -267,19 +267,8 @@ impl FittedAggregator for WeightedAggregator {
     /// weight^2 * variance, where every part has one; expected cost is the mean of the parts that know it.
     fn aggregate(&self, parts: &[EstimatesView<'_>], out: &mut Estimates) -> Result<()> {
         let shape = shape(parts, self.weights.len())?;
-        let relevant = || parts.iter().zip(&self.weights).filter(|&(_, &weight)| weight > 0.0);
         out.reset(shape.0, shape.1);
-        for (part, &weight) in relevant() {
-            add_scaled(out.quality_mut(), part.quality, weight);
-        }
-        if relevant().all(|(part, _)| part.variance.is_some()) {
-            for (part, &weight) in relevant() {
-                if let Some(variance) = part.variance {
-                    add_scaled(out.variance_mut(), variance, weight * weight);
-                }
-            }
-        }
-        add_mean_cost(relevant().map(|(part, _)| part), out);
+        add_weighted(parts, &self.weights, out);
         Ok(())
     }
 
