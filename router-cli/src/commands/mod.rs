@@ -2,6 +2,7 @@
 
 mod data;
 mod demo;
+mod embedder;
 mod eval;
 mod plugins;
 mod route;
@@ -89,6 +90,7 @@ fn dispatch(command: &Command, session: &mut Session) -> Result<u8> {
         Command::Eval(arguments) => eval::run(arguments, session)?,
         Command::Route(arguments) => return route::run(arguments, session),
         Command::Tasks(arguments) => tasks::run(arguments, session)?,
+        Command::Embedder(arguments) => return embedder::run(arguments, session),
         Command::Plugins(arguments) => plugins::run(arguments, session)?,
         Command::Schema(arguments) => schema::run(arguments, session)?,
     }

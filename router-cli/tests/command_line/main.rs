@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod demo;
+mod embedder;
 mod help;
 mod json;
 mod round_trip;

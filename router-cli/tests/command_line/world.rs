@@ -38,6 +38,8 @@ const MOODS: [&str; 5] = ["quiet", "golden", "broken", "ancient", "restless"];
 pub(crate) fn router_in(directory: &Path) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("router"));
     command.current_dir(directory).env_remove("COLUMNS").env_remove("CLICOLOR_FORCE").env("NO_COLOR", "1");
+    // A cache that nobody fills: no test depends on what its user has fetched.
+    command.env("ROUTER_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-cache"));
     command
 }
 
