@@ -171,6 +171,9 @@ pub(crate) struct DataSplit {
 ///
 /// Prints what it found: prompts, models, tasks and the weights of its parts. The artifact is written to a temporary
 /// directory and renamed: an older one at the same place is replaced or left whole.
+///
+/// What a slow or a remote encoder computes is kept in the cache of embeddings (in ROUTER_CACHE, otherwise in the user's cache
+/// folder) as it is computed, so that a run that is cut off goes on where it was. Results do not depend on the cache.
 #[derive(Debug, Args)]
 #[command(
     next_display_order = None,
@@ -186,6 +189,9 @@ pub(crate) struct Train {
     /// The dataset directory to learn from
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
+    /// Neither take embeddings from the cache nor keep them there
+    #[arg(long)]
+    pub(crate) no_cache: bool,
     /// Keep training prompts out of the artifact's task cards
     #[arg(long)]
     pub(crate) no_exemplars: bool,
@@ -225,6 +231,9 @@ pub(crate) struct Eval {
     /// Cross-validate over the --data directories together, with this many folds
     #[arg(long, value_name = "K")]
     pub(crate) folds: Option<usize>,
+    /// Neither take embeddings from the cache nor keep them there
+    #[arg(long)]
+    pub(crate) no_cache: bool,
     /// Where to write the report
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

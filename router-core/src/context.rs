@@ -1,7 +1,8 @@
-//! What a component gets while it is fitted: its seed stream, progress and cancellation.
+//! What a component gets while it is fitted: its seed stream, progress, cancellation and the cache of embeddings.
 
 use std::sync::Arc;
 
+use crate::embedding_cache::EmbeddingCache;
 use crate::error::Result;
 use crate::progress::{CancelToken, Progress, ProgressBar, Silent};
 use crate::seed::{Seed, SeedStream};
@@ -15,12 +16,13 @@ pub struct FitContext {
     seed: Seed,
     progress: Arc<dyn Progress>,
     cancel: CancelToken,
+    embedding_cache: Option<Arc<dyn EmbeddingCache>>,
 }
 
 impl FitContext {
     /// A silent context under the root seed `seed`.
     pub fn new(seed: u64) -> Self {
-        Self { seed: Seed::root(seed), progress: Arc::new(Silent), cancel: CancelToken::new() }
+        Self { seed: Seed::root(seed), progress: Arc::new(Silent), cancel: CancelToken::new(), embedding_cache: None }
     }
 
     /// Shows progress through `progress`.
@@ -29,9 +31,9 @@ impl FitContext {
         self
     }
 
-    /// The same progress and cancellation under another root seed, for work that is repeated over seeds.
+    /// The same progress, cancellation and cache under another root seed, for work that is repeated over seeds.
     pub fn with_seed(&self, seed: u64) -> Self {
-        Self { seed: Seed::root(seed), progress: Arc::clone(&self.progress), cancel: self.cancel.clone() }
+        Self { seed: Seed::root(seed), ..self.clone() }
     }
 
     /// Stops when `cancel` says so.
@@ -40,14 +42,20 @@ impl FitContext {
         self
     }
 
+    /// Keeps embeddings that are worth it in `cache`, and takes them from there. Results are the same without it.
+    pub fn with_embedding_cache(mut self, cache: Arc<dyn EmbeddingCache>) -> Self {
+        self.embedding_cache = Some(cache);
+        self
+    }
+
     /// The context of the component in slot `path`.
     pub fn child(&self, path: &str) -> Self {
-        Self { seed: self.seed.child(path), progress: Arc::clone(&self.progress), cancel: self.cancel.clone() }
+        Self { seed: self.seed.child(path), ..self.clone() }
     }
 
     /// The same context without its progress bars: for work inside work.
     pub fn silent(&self) -> Self {
-        Self { seed: self.seed.clone(), progress: Arc::new(Silent), cancel: self.cancel.clone() }
+        Self { progress: Arc::new(Silent), ..self.clone() }
     }
 
     /// The seed of this component.
@@ -63,6 +71,11 @@ impl FitContext {
     /// Begins a piece of work of `total` steps.
     pub fn begin(&self, label: &str, total: Option<u64>) -> Box<dyn ProgressBar> {
         self.progress.begin(label, total)
+    }
+
+    /// The cache of embeddings, if there is one.
+    pub fn embedding_cache(&self) -> Option<&dyn EmbeddingCache> {
+        self.embedding_cache.as_deref()
     }
 
     /// The token that cancels this work.

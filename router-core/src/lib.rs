@@ -8,6 +8,7 @@
 //! - [`traits`]: what each role of the router promises
 //! - [`registry`]: plugins by role and name
 //! - [`config`]: a router in TOML
+//! - [`embedding_cache`]: embeddings kept between runs
 //! - [`pipeline`]: builder, unfitted router, cross-fitting, fitted router, explanations
 //! - [`artifact`]: a fitted router on disk
 //! - `testkit` (feature): conformance functions for every trait and a minimal world to run them on
@@ -16,6 +17,7 @@ pub mod artifact;
 pub mod config;
 pub mod context;
 pub mod cost;
+pub mod embedding_cache;
 pub mod error;
 pub mod parallel;
 pub mod pipeline;
@@ -31,6 +33,7 @@ pub mod types;
 pub use artifact::{Persist, SlotReader, SlotWriter};
 pub use config::{ComponentConfig, RouterConfig};
 pub use context::FitContext;
+pub use embedding_cache::{CachedEmbedding, EmbeddingCache, PromptKey};
 pub use error::{Error, ErrorKind, Result};
 pub use pipeline::{Explanation, Router, RouterBuilder, UnfittedRouter};
 pub use progress::{CancelToken, Progress, ProgressBar, Silent};

@@ -88,7 +88,7 @@ pub(super) fn run(arguments: &Demo, session: &mut Session) -> Result<()> {
         near_duplicates: Some(near_duplicate_groups),
         ..Options::default()
     };
-    let evaluation = router_eval::artifact(&router, &references, std::slice::from_ref(&test_data), &options)?;
+    let evaluation = router_eval::artifact(&router, &references, std::slice::from_ref(&test_data), &options, &cx)?;
     evaluation.write(out, &command_line())?;
     let config_path = out.join(CONFIG_NAME);
     std::fs::write(&config_path, CONFIG).map_err(|source| Error::io(&config_path, source))?;

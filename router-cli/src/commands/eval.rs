@@ -25,24 +25,26 @@ pub(super) fn run(arguments: &Eval, session: &mut Session) -> Result<()> {
             let references = References::load_from(directory, &session.registry)?;
             let data = read_all(&arguments.data)?;
             let options = options(arguments, None, session);
-            router_eval::artifact(&router, &references, &data, &options)?
+            let cx = session.caching(router.config().seed, arguments.no_cache);
+            router_eval::artifact(&router, &references, &data, &options, &cx)?
         }
         Mode::TrainTest(train) => {
             let configs = configs(&arguments.config, session)?;
             let train = read(train)?;
             let data = read_all(&arguments.data)?;
             let options = options(arguments, configs.first(), session);
-            let cx = session.context(first_seed(&configs));
+            let cx = session.caching(first_seed(&configs), arguments.no_cache);
             router_eval::train_test(&configs, &session.registry, &train, &data, &options, &cx)?
         }
         Mode::Folds(folds) => {
             let configs = configs(&arguments.config, session)?;
             let data = read_all(&arguments.data)?;
             let options = options(arguments, configs.first(), session);
-            let cx = session.context(first_seed(&configs));
+            let cx = session.caching(first_seed(&configs), arguments.no_cache);
             router_eval::cross_validate(&configs, &session.registry, &data, folds, &options, &cx)?
         }
     };
+    session.tell_cache();
     if let Some(out) = &arguments.out {
         evaluation.write(out, &command_line())?;
     }

@@ -15,11 +15,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use router_core::{Dataset, FitContext, Progress, Prompt, Registry, Result, RouterConfig};
+use router_data::cache::{Counts, DiskCache};
 use router_data::{directory, near_duplicates};
 
 use crate::arguments::{Arguments, Command, Global};
 use crate::output::Output;
 use crate::progress::progress;
+use crate::table::{count, plural};
 
 /// The status of a command that did its work and found the input at fault.
 const BAD_INPUT: u8 = 2;
@@ -30,12 +32,52 @@ struct Session {
     registry: Registry,
     progress: Arc<dyn Progress>,
     seed: Option<u64>,
+    /// The cache of embeddings of the work that is under way.
+    cache: Option<Arc<DiskCache>>,
 }
 
 impl Session {
     /// A context under `seed` that shows progress.
     fn context(&self, seed: u64) -> FitContext {
         FitContext::new(seed).with_progress(Arc::clone(&self.progress))
+    }
+
+    /// A context under `seed` that shows progress and keeps embeddings in the user's cache, unless `no_cache` says otherwise.
+    fn caching(&mut self, seed: u64, no_cache: bool) -> FitContext {
+        let cx = self.context(seed);
+        if no_cache {
+            return cx;
+        }
+        match DiskCache::of_user() {
+            Ok(cache) => {
+                let cache = Arc::new(cache);
+                self.cache = Some(Arc::clone(&cache));
+                cx.with_embedding_cache(cache)
+            }
+            Err(error) => {
+                self.output.remark(format_args!("no cache of embeddings: {error}"));
+                cx
+            }
+        }
+    }
+
+    /// Remarks on what went through the cache since [`caching`](Self::caching), and on what was wrong with it.
+    fn tell_cache(&mut self) {
+        let Some(cache) = self.cache.take() else { return };
+        let folder = cache.folder().display();
+        let Counts { found, stored, damaged } = cache.counts();
+        if found + stored > 0 {
+            let (found, stored) = (count(found as usize), count(stored as usize));
+            self.output
+                .remark(format_args!("embeddings: {found} from the cache, {stored} computed and kept in {folder}"));
+        }
+        if damaged > 0 {
+            let damaged = plural(damaged as usize, "damaged embedding");
+            self.output.remark(format_args!("warning: {damaged} in the cache, computed anew"));
+        }
+        if let Some(problem) = cache.problem() {
+            self.output.remark(format_args!("warning: the cache of embeddings: {problem}"));
+        }
     }
 
     /// `config` under the seed of the command line, where one was given.
@@ -68,7 +110,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
             Err(error) => return fail(&mut output, &error),
         };
         let Global { quiet, seed, .. } = global;
-        let mut session = Session { output, registry, progress: progress(quiet), seed };
+        let mut session = Session { output, registry, progress: progress(quiet), seed, cache: None };
         let done = dispatch(&command, &mut session).and_then(|status| session.output.flush().map(|()| status));
         done.unwrap_or_else(|error| fail(&mut session.output, &error))
     };

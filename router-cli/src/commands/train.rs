@@ -21,8 +21,10 @@ pub(super) fn run(arguments: &Train, session: &mut Session) -> Result<()> {
     let dataset = read(&arguments.data)?;
     let warnings = router_data::directory::check(&arguments.data).warnings().count();
 
-    let cx = session.context(config.seed);
-    let (router, set) = fit(&unfitted, &dataset, &cx)?;
+    let cx = session.caching(config.seed, arguments.no_cache);
+    let fitted = fit(&unfitted, &dataset, &cx);
+    session.tell_cache();
+    let (router, set) = fitted?;
     let references =
         if arguments.no_references { None } else { Some(fit_references(&router, &set, &session.registry, &cx)?) };
     let router = if arguments.no_exemplars { router.without_exemplars() } else { router };

@@ -34,12 +34,11 @@ const SUBJECTS: [&str; 12] = [
 ];
 const MOODS: [&str; 5] = ["quiet", "golden", "broken", "ancient", "restless"];
 
-/// The binary, in `directory`, with nothing in the environment that changes what it prints.
+/// The binary, in `directory` with a cache of its own there, and with nothing in the environment that changes what it prints.
 pub(crate) fn router_in(directory: &Path) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("router"));
-    command.current_dir(directory).env_remove("COLUMNS").env_remove("CLICOLOR_FORCE").env("NO_COLOR", "1");
-    // A cache that nobody fills: no test depends on what its user has fetched.
-    command.env("ROUTER_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-cache"));
+    command.current_dir(directory).env("ROUTER_CACHE", directory.join("cache"));
+    command.env_remove("COLUMNS").env_remove("CLICOLOR_FORCE").env("NO_COLOR", "1");
     command
 }
 

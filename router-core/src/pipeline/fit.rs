@@ -1,10 +1,12 @@
 //! Fitting a router.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::config::RouterConfig;
 use crate::context::FitContext;
 use crate::cost::CostModel;
+use crate::embedding_cache::{Counting, check_embeddings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::builder::RouterBuilder;
 use crate::pipeline::crossfit;
@@ -17,10 +19,10 @@ use crate::traits::{
 };
 use crate::types::dataset::{Dataset, TrainingSet};
 use crate::types::matrix::{Embeddings, Matrix};
-use crate::types::prompt::Prompt;
+use crate::types::prompt::{Prompt, PromptContent};
 
-/// Texts embedded between two looks at the cancel token.
-const EMBED_BATCH: usize = 256;
+/// Prompts embedded between two looks at the cancel token, and the most that is lost of the embeddings when the process is killed.
+const EMBED_BATCH: usize = 128;
 
 /// Folds over which the classifier is cross-fitted at most: it happens in every fold of the estimators' cross-fitting again, and
 /// assignments need less precision than estimates.
@@ -84,7 +86,8 @@ impl UnfittedRouter {
         self.fit_embedded(&set, embedder, cx)
     }
 
-    /// Fits the embedder to the texts of `dataset` and embeds them, n x d.
+    /// Fits the embedder to the texts of `dataset` and embeds them, n x d: each content once, and through the cache of `cx` if it
+    /// has one.
     ///
     /// # Errors
     /// [`ErrorKind::Embedding`] if the embedder answers another shape than it promised; [`ErrorKind::NonFinite`].
@@ -260,34 +263,49 @@ impl UnfittedRouter {
     }
 }
 
-/// Embeds `prompts` batch by batch, with progress, and checks what comes back.
+/// Embeds `prompts` batch by batch, each content once, through the context's cache if it has one, and checks what comes back.
+/// A batch is in the cache before the next one begins, so that work that is cut off resumes there.
 pub(crate) async fn embed_in_batches(
     embedder: &dyn StoredEmbedder,
     prompts: &[&Prompt],
     cx: &FitContext,
 ) -> Result<Embeddings> {
     let dimension = embedder.dimension();
-    let bar = cx.begin("embedding", Some(prompts.len() as u64));
-    let mut data = Vec::with_capacity(prompts.len() * dimension);
+    let (distinct, place) = distinct_contents(prompts);
+    let cache = cx.embedding_cache().map(Counting::new);
+    let bar = cx.begin("embedding", Some(distinct.len() as u64));
+    let mut data = Vec::with_capacity(distinct.len() * dimension);
     let mut truncated = Vec::new();
-    for (at, batch) in prompts.chunks(EMBED_BATCH).enumerate() {
+    for (at, batch) in distinct.chunks(EMBED_BATCH).enumerate() {
         cx.check_cancelled()?;
-        let part = embedder.embed_prompts(batch).await?;
-        if part.vectors.rows() != batch.len() || part.vectors.cols() != dimension {
-            return Err(Error::new(
-                ErrorKind::Embedding,
-                format!(
-                    "the embedder answered {} x {} where {} x {dimension} belongs",
-                    part.vectors.rows(),
-                    part.vectors.cols(),
-                    batch.len()
-                ),
-            ));
-        }
-        part.vectors.view().check_finite("embeddings")?;
+        let part = match &cache {
+            Some(cache) => embedder.embed_through(cache, batch).await?,
+            None => embedder.embed_prompts(batch).await?,
+        };
+        check_embeddings(&part, batch.len(), dimension)?;
         truncated.extend(part.truncated.iter().map(|row| row + at * EMBED_BATCH));
         data.extend_from_slice(part.vectors.as_slice());
         bar.advance(batch.len() as u64);
+        if let Some(found) = cache.as_ref().map(Counting::found).filter(|&found| found > 0) {
+            bar.message(&format!("{found} from the cache"));
+        }
     }
-    Ok(Embeddings { vectors: Matrix::from_vec(prompts.len(), dimension, data)?, truncated })
+    let embeddings = Embeddings { vectors: Matrix::from_vec(distinct.len(), dimension, data)?, truncated };
+    Ok(if distinct.len() == prompts.len() { embeddings } else { embeddings.gather(&place) })
+}
+
+/// The first prompt of every content, in their order, and for every prompt the position of its content among them.
+fn distinct_contents<'a>(prompts: &[&'a Prompt]) -> (Vec<&'a Prompt>, Vec<usize>) {
+    let mut positions: HashMap<&PromptContent, usize> = HashMap::with_capacity(prompts.len());
+    let mut distinct = Vec::with_capacity(prompts.len());
+    let place = prompts
+        .iter()
+        .map(|&prompt| {
+            *positions.entry(&prompt.content).or_insert_with(|| {
+                distinct.push(prompt);
+                distinct.len() - 1
+            })
+        })
+        .collect();
+    (distinct, place)
 }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use crate::artifact::{ArtifactReader, ArtifactWriter, ErasedPersist, FORMAT_VERSION, Manifest, SlotReader};
 use crate::config::RouterConfig;
+use crate::context::FitContext;
 use crate::cost::CostModel;
 use crate::error::{Error, ErrorKind, Result};
+use crate::pipeline::fit::embed_in_batches;
 use crate::registry::{AggregatorRole, ClassifierRole, EmbedderRole, EstimatorRole, PolicyRole, Registry, Shelved};
 use crate::tasks::TaskCards;
 use crate::traits::{
@@ -94,14 +96,21 @@ impl Router {
         pollster::block_on(self.route(prompts, constraints))
     }
 
-    /// The embeddings of `prompts`, n x d, checked.
+    /// The embeddings of `prompts`, n x d, checked. No cache is read or written.
     ///
     /// # Errors
     /// What the embedder reports; [`ErrorKind::Embedding`] if it answers another shape than it promised.
     pub async fn embed(&self, prompts: &[Prompt]) -> Result<Embeddings> {
+        self.embed_with(prompts, &FitContext::new(0)).await
+    }
+
+    /// [`embed`](Self::embed) with the progress, the cancellation and the cache of `cx`; its seed plays no part.
+    ///
+    /// # Errors
+    /// As [`embed`](Self::embed); [`ErrorKind::Cancelled`].
+    pub async fn embed_with(&self, prompts: &[Prompt], cx: &FitContext) -> Result<Embeddings> {
         let references: Vec<&Prompt> = prompts.iter().collect();
-        let cx = crate::context::FitContext::new(0);
-        crate::pipeline::fit::embed_in_batches(&*self.embedder, &references, &cx).await
+        embed_in_batches(&*self.embedder, &references, cx).await
     }
 
     /// [`embed`](Self::embed) on this thread, without a runtime.

@@ -1,15 +1,19 @@
 //! The cases of embedders.
 
 use crate::registry::EmbedderRole;
+use crate::testkit::cache::MemoryCache;
 use crate::testkit::case::{Case, Subject, Verdict, ensure, told};
 use crate::testkit::shared::{ROUNDING, near, refuses_damage, same_bytes, stored_again};
 use crate::traits::StoredEmbedder;
 use crate::types::matrix::Embeddings;
+use crate::types::prompt::{Message, MessageRole, Prompt};
 
 pub(super) const CASES: &[Case] = &[
     Case { name: "shape, order and finite numbers", run: shape },
     Case { name: "a text's vector does not depend on its batch", run: batches },
     Case { name: "odd texts have vectors", run: odd_texts },
+    Case { name: "a prompt's vector depends on its content alone", run: content_alone },
+    Case { name: "a cache changes no bit", run: cached },
     Case { name: "save and load give the same numbers and fingerprint", run: saved },
     Case { name: "the same seed gives the same bytes at 1 and 2 threads", run: bytes },
     Case { name: "a damaged slot is refused", run: damaged },
@@ -67,6 +71,63 @@ fn odd_texts(subject: &Subject<'_>) -> Verdict {
     ensure(embeddings.truncated.iter().all(|&row| row < odd.len()) && embeddings.truncated.is_sorted(), || {
         format!("the truncated rows {:?} are not ascending rows of the batch", embeddings.truncated)
     })
+}
+
+fn content_alone(subject: &Subject<'_>) -> Verdict {
+    let embedder = fitted(subject, 1)?;
+    let plain: Vec<Prompt> = conversations();
+    let dressed: Vec<Prompt> = plain
+        .iter()
+        .enumerate()
+        .map(|(at, prompt)| Prompt {
+            id: format!("another {at}"),
+            benchmark: Some("benchmark".to_owned()),
+            description: Some("Asks for something else.".to_owned()),
+            tags: vec!["tag".to_owned()],
+            ..prompt.clone()
+        })
+        .collect();
+    let embed = |prompts: &[Prompt]| {
+        told("embedding", pollster::block_on(embedder.embed_prompts(&prompts.iter().collect::<Vec<_>>())))
+    };
+    near("other labels", embed(&dressed)?.vectors.view(), embed(&plain)?.vectors.view(), 0.0)
+}
+
+fn cached(subject: &Subject<'_>) -> Verdict {
+    let embedder = fitted(subject, 1)?;
+    let mut prompts = conversations();
+    prompts.push(Prompt::new("long", "a long text of many words ".repeat(40_000)));
+    let prompts: Vec<&Prompt> = prompts.iter().collect();
+    let plain = told("embedding", pollster::block_on(embedder.embed_prompts(&prompts)))?;
+    let cache = MemoryCache::new();
+    let through = |prompts: &[&Prompt]| {
+        told("embedding through a cache", pollster::block_on(embedder.embed_through(&cache, prompts)))
+    };
+    // Some first, so that the others are computed in another batch; then all, twice.
+    through(prompts.split_at(prompts.len() - 2).1)?;
+    for what in ["partly known", "known"] {
+        let found = through(&prompts)?;
+        near(what, found.vectors.view(), plain.vectors.view(), 0.0)?;
+        ensure(found.truncated == plain.truncated, || {
+            format!("{what}: rows {:?} are said to be cut where {:?} are", found.truncated, plain.truncated)
+        })?;
+    }
+    ensure(cache.is_empty() != embedder.worth_caching(), || {
+        format!("{} rows are kept where `worth_caching` is {}", cache.len(), embedder.worth_caching())
+    })
+}
+
+/// The texts, and conversations of the same.
+fn conversations() -> Vec<Prompt> {
+    let mut prompts: Vec<Prompt> = TEXTS.iter().map(|text| Prompt::new(*text, *text)).collect();
+    let say = |role, content: &str| Message { role, content: content.to_owned() };
+    for pair in TEXTS.windows(2) {
+        if let [first, second] = pair {
+            let turns = [(MessageRole::System, "Be brief."), (MessageRole::User, first), (MessageRole::User, second)];
+            prompts.push(Prompt::chat(*first, turns.map(|(role, content)| say(role, content)).to_vec()));
+        }
+    }
+    prompts
 }
 
 fn saved(subject: &Subject<'_>) -> Verdict {

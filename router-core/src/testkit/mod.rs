@@ -8,6 +8,7 @@
 //! one plugin can be put into a whole router.
 
 mod aggregator;
+mod cache;
 mod case;
 mod classifier;
 pub mod components;
@@ -19,6 +20,7 @@ mod router;
 mod shared;
 pub mod world;
 
+pub use cache::MemoryCache;
 pub use case::{Case, Subject, Verdict, cases, check};
 
 /// Makes a test that holds a plugin against every case of its role: `conformance!(EstimatorRole, MyConfig);`, or with cases

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use crate::artifact::{ErasedPersist, Persist};
 use crate::context::FitContext;
+use crate::embedding_cache::{EmbeddingCache, embed_cached};
 use crate::error::Result;
 use crate::types::matrix::Embeddings;
 use crate::types::prompt::Prompt;
@@ -43,11 +44,27 @@ pub trait FittedEmbedder: Send + Sync {
     /// than the encoder's limit is reported in [`Embeddings::truncated`], never silently cut.
     async fn embed(&self, texts: &[&str]) -> Result<Embeddings>;
 
-    /// The embeddings of `prompts`. By default those of their texts; an encoder that knows conversations may do better.
+    /// The embeddings of `prompts`. By default those of their texts; an encoder that knows conversations may do better. A vector
+    /// depends on the prompt's content alone: not on its identity, benchmark, description or tags.
     async fn embed_prompts(&self, prompts: &[&Prompt]) -> Result<Embeddings> {
         let texts: Vec<_> = prompts.iter().map(|prompt| prompt.text()).collect();
         let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
         self.embed(&texts).await
+    }
+
+    /// Whether computing a vector costs more than reading it from a disk, as with a neural encoder or a remote one, so that
+    /// training and evaluation keep it in a cache where they have one. Default: no.
+    ///
+    /// An embedder that says yes promises that a text has the same vector to the bit in any batch; otherwise results with a
+    /// cache could differ from those without.
+    fn worth_caching(&self) -> bool {
+        false
+    }
+
+    /// The embeddings of `prompts`, through `cache` if that is [worth it](Self::worth_caching). An embedder that is made of
+    /// others asks each of them through the cache, so that only those are kept that are worth it.
+    async fn embed_through(&self, cache: &dyn EmbeddingCache, prompts: &[&Prompt]) -> Result<Embeddings> {
+        if self.worth_caching() { embed_cached(self, cache, prompts).await } else { self.embed_prompts(prompts).await }
     }
 }
 

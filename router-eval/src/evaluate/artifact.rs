@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use router_core::{Dataset, Error, ErrorKind, PromptsView, Result, Router};
+use router_core::{Dataset, Error, ErrorKind, FitContext, PromptsView, Result, Router};
 
 use crate::contest::Contest;
 use crate::evaluate::route::{embed_timed, play};
@@ -16,7 +16,7 @@ use crate::summarize::summarize;
 const NAME: &str = "router";
 
 /// Evaluates `router`, fitted before, on `test`, beside `references` that were fitted on the same training data. The router is
-/// called `router`.
+/// called `router`. Of `cx`, its progress, cancellation and cache of embeddings play a part.
 ///
 /// # Errors
 /// [`ErrorKind::Incompatible`] if the references know other models than the router; otherwise as
@@ -26,6 +26,7 @@ pub fn artifact(
     references: &References,
     test: &[Arc<Dataset>],
     options: &Options,
+    cx: &FitContext,
 ) -> Result<Evaluation> {
     options.check()?;
     if references.models() != router.models() {
@@ -38,7 +39,7 @@ pub fn artifact(
     for data in 0..test.len() {
         let Some(arena) = contest.arenas.get(data) else { continue };
         let prompts = PromptsView::all(arena.dataset.prompts());
-        let (vectors, embedding_seconds) = embed_timed(router, arena.dataset.prompts())?;
+        let (vectors, embedding_seconds) = embed_timed(router, arena.dataset.prompts(), cx)?;
         let rows: Vec<usize> = (0..arena.len()).collect();
         let mut plays = play(NAME, router, prompts, &vectors, embedding_seconds, options.stages)?;
         let cell = Cell { arena, rows: &rows, embeddings: vectors.vectors.view(), embedding_seconds };

@@ -115,13 +115,13 @@ impl Splits<'_> {
             let train = Arc::new(self.data.subset(self.train));
             let Embedded { set, embedder } = self.anew.of(router, &train, cx)?.1;
             let router = router.fit_embedded(&set, embedder, cx)?;
-            let (vectors, seconds) = embed_timed(&router, held_out.prompts())?;
+            let (vectors, seconds) = embed_timed(&router, held_out.prompts(), cx)?;
             return Ok((router, set, vectors, seconds));
         }
-        let Embedded { set: whole, embedder } = self.all.of(router, self.data, cx)?.1;
+        let (at, Embedded { set: whole, embedder }) = self.all.of(router, self.data, cx)?;
         let set = whole.subset(self.train)?;
         let router = router.fit_embedded(&set, embedder, cx)?;
-        let seconds = embedding_seconds(&router, held_out.prompts())?;
+        let seconds = self.all.seconds(at, || embedding_seconds(&router, held_out.prompts()))?;
         let mut vectors = router_core::Matrix::zeros(self.held_out.len(), whole.embeddings().cols());
         for (at, &row) in self.held_out.iter().enumerate() {
             vectors.row_mut(at).copy_from_slice(whole.embeddings().row(row));

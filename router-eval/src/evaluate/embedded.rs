@@ -1,5 +1,6 @@
 //! Embeddings that several routers or seeds share: a prompt is embedded once for each embedder that differs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use router_core::config::ComponentConfig;
@@ -17,6 +18,8 @@ pub(crate) struct Embedded {
 #[derive(Default)]
 pub(crate) struct Embeddings {
     done: Vec<(ComponentConfig, Option<u64>, Embedded)>,
+    /// By number: the seconds that embedding a prompt takes, where that was measured.
+    seconds: BTreeMap<usize, f64>,
 }
 
 impl Embeddings {
@@ -37,5 +40,15 @@ impl Embeddings {
         let embedded = Embedded { set: TrainingSet::new(Arc::clone(data), Arc::new(vectors.vectors))?, embedder };
         self.done.push((config.clone(), seed, embedded.clone()));
         Ok((self.done.len() - 1, embedded))
+    }
+
+    /// The seconds that the embedder of this number takes for a prompt, measured once.
+    pub(crate) fn seconds(&mut self, number: usize, measure: impl FnOnce() -> Result<f64>) -> Result<f64> {
+        if let Some(&seconds) = self.seconds.get(&number) {
+            return Ok(seconds);
+        }
+        let seconds = measure()?;
+        self.seconds.insert(number, seconds);
+        Ok(seconds)
     }
 }

@@ -3,24 +3,30 @@
 
 use router_core::traits::PromptsView;
 use router_core::types::matrix::Embeddings;
-use router_core::{Decision, Error, ErrorKind, Estimates, Matrix, Plan, Prompt, Result, Router, Stage};
+use router_core::{Decision, Error, ErrorKind, Estimates, FitContext, Matrix, Plan, Prompt, Result, Router, Stage};
 
 use crate::contest::Play;
 use crate::pick::Pick;
 use crate::timing::timed;
 
-/// Prompts that are embedded again to time it, where embeddings were made long before.
+/// Prompts that are embedded once more, by themselves, to time it; fewer where that is slow or costs money.
 const TIMED_PROMPTS: usize = 256;
+const TIMED_PROMPTS_WORTH_CACHING: usize = 32;
 
-/// Embeds `prompts` and measures the seconds a prompt.
-pub(crate) fn embed_timed(router: &Router, prompts: &[Prompt]) -> Result<(Embeddings, f64)> {
-    let (embeddings, seconds) = timed(|| router.embed_blocking(prompts));
-    Ok((embeddings?, seconds / prompts.len().max(1) as f64))
+/// Embeds `prompts`, through the cache of `cx` if it has one, and measures the seconds a prompt.
+pub(crate) fn embed_timed(router: &Router, prompts: &[Prompt], cx: &FitContext) -> Result<(Embeddings, f64)> {
+    let embeddings = pollster::block_on(router.embed_with(prompts, cx))?;
+    Ok((embeddings, embedding_seconds(router, prompts)?))
 }
 
-/// The seconds that embedding one of `prompts` takes, measured on the first few.
+/// The seconds that embedding one of `prompts` takes, measured on the first few. No cache is asked: a decision has none.
 pub(crate) fn embedding_seconds(router: &Router, prompts: &[Prompt]) -> Result<f64> {
-    Ok(embed_timed(router, prompts.get(..TIMED_PROMPTS).unwrap_or(prompts))?.1)
+    let embedder = router.embedder();
+    let timed_prompts = if embedder.worth_caching() { TIMED_PROMPTS_WORTH_CACHING } else { TIMED_PROMPTS };
+    let prompts: Vec<&Prompt> = prompts.iter().take(timed_prompts).collect();
+    let (embeddings, seconds) = timed(|| pollster::block_on(embedder.embed_prompts(&prompts)));
+    embeddings?;
+    Ok(seconds / prompts.len().max(1) as f64)
 }
 
 /// What `router` chooses for `prompts`, whose embedding took `embedding_seconds` each; with `stages`, what each of its stages

@@ -47,7 +47,8 @@ pub fn train_test(
             let (at, embedded) = embeddings.of(router, train, &cx)?;
             let router = router.fit_embedded(&embedded.set, Arc::clone(&embedded.embedder), &cx)?;
             if at == test_vectors.len() {
-                test_vectors.push(test.iter().map(|data| embed_timed(&router, data.prompts())).collect::<Result<_>>()?);
+                let embedded = test.iter().map(|data| embed_timed(&router, data.prompts(), &cx));
+                test_vectors.push(embedded.collect::<Result<_>>()?);
             }
             fitted.push((at, router, embedded));
             bar.advance(1);

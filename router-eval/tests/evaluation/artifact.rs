@@ -28,7 +28,7 @@ fn an_artifact_evaluates_as_its_configuration_does() {
     let (router, references) =
         (Router::load(&place, &registry()).unwrap(), References::load_from(&place, &registry()).unwrap());
     let options = Options { resamples: 300, ..Options::default() };
-    let stored = artifact(&router, &references, &[test()], &options).unwrap();
+    let stored = artifact(&router, &references, &[test()], &options, &FitContext::new(0)).unwrap();
     let configs = [script("router", &[("p1", 1)], 0)];
     let fresh = train_test(&configs, &registry(), &train(), &[test()], &options, &FitContext::new(9)).unwrap();
     assert_eq!(without_times(&stored.summary), without_times(&fresh.summary));

@@ -12,9 +12,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use router_core::ComponentConfig;
 use router_core::prelude::*;
 use router_core::traits::{DynEmbedder, StoredEmbedder};
+use router_core::{ComponentConfig, EmbeddingCache};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -226,6 +226,18 @@ impl FittedEmbedder for ConcatEmbedder {
         let mut answers = Vec::with_capacity(self.parts.len());
         for part in &self.parts {
             answers.push(part.embedder.embed_prompts(prompts).await?);
+        }
+        self.join(prompts.len(), &answers)
+    }
+
+    fn worth_caching(&self) -> bool {
+        self.parts.iter().any(|part| part.embedder.worth_caching())
+    }
+
+    async fn embed_through(&self, cache: &dyn EmbeddingCache, prompts: &[&Prompt]) -> Result<Embeddings> {
+        let mut answers = Vec::with_capacity(self.parts.len());
+        for part in &self.parts {
+            answers.push(part.embedder.embed_through(cache, prompts).await?);
         }
         self.join(prompts.len(), &answers)
     }
