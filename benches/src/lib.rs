@@ -109,7 +109,11 @@ pub fn registry() -> Registry {
     router_plugins::builtin().expect("the built-in plugins")
 }
 
-/// The names of the registered plugins of `role`.
+/// Plugins that need what a bench has not: a server.
+const ELSEWHERE: [&str; 1] = ["remote"];
+
+/// The names of the registered plugins of `role` that run by themselves.
 pub fn names(registry: &Registry, role: &str) -> Vec<&'static str> {
-    registry.list().into_iter().filter(|plugin| plugin.role == role).map(|plugin| plugin.name).collect()
+    let here = |name: &&str| !ELSEWHERE.contains(name);
+    registry.list().into_iter().filter(|plugin| plugin.role == role).map(|plugin| plugin.name).filter(here).collect()
 }

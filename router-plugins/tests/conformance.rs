@@ -1,17 +1,30 @@
 //! Holds every registered plugin against every conformance case of its role, each as a test of its own name:
 //! `cargo test --release -p router-plugins --test conformance -- estimator/moe`.
 
+#[cfg(feature = "remote")]
+mod embedding_server;
+
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use router_core::Registry;
 use router_core::testkit::{Subject, cases, components};
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 /// Cases that do not apply to a plugin: plugin, case, why.
 const EXCEPT: &[(&str, &str, &str)] =
     &[("estimator/global-mean", "better than the global mean", "it is the global mean, the measure of that case")];
+
+/// The parameters under which a plugin is tested that needs something beside itself, and that thing.
+fn fixture(id: &str) -> Map<String, Value> {
+    let parameters = match id {
+        #[cfg(feature = "remote")]
+        "embedder/remote" => serde_json::json!({ "url": embedding_server::EmbeddingServer::start().url() }),
+        _ => return Map::new(),
+    };
+    parameters.as_object().cloned().unwrap_or_default()
+}
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -28,11 +41,11 @@ fn trials() -> router_core::Result<Vec<Trial>> {
     let mut trials = Vec::new();
     for plugin in plugins {
         let id = format!("{}/{}", plugin.role, plugin.name);
+        let parameters = Arc::new(fixture(&id));
         for case in cases(plugin.role) {
             let excused = EXCEPT.iter().any(|(plugin, name, _)| *plugin == id && *name == case.name);
-            let registry = Arc::clone(&registry);
+            let (registry, parameters) = (Arc::clone(&registry), Arc::clone(&parameters));
             let trial = Trial::test(format!("{id}: {}", case.name), move || {
-                let parameters = Map::new();
                 let subject =
                     Subject { registry: &registry, role: plugin.role, name: plugin.name, parameters: &parameters };
                 (case.run)(&subject).map_err(Failed::from)

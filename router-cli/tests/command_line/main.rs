@@ -10,6 +10,9 @@
 mod bad_input;
 mod demo;
 mod embedder;
+mod embedding_cache;
+#[path = "../../../router-plugins/tests/embedding_server/mod.rs"]
+mod embedding_server;
 mod help;
 mod json;
 mod round_trip;

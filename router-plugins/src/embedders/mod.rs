@@ -3,3 +3,5 @@
 pub mod concat;
 pub mod features;
 pub mod hashing;
+#[cfg(feature = "remote")]
+pub mod remote;
