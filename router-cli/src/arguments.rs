@@ -109,7 +109,9 @@ pub(crate) enum Data {
 /// Checks a dataset directory, a finding a line
 ///
 /// Prints FILE:LINE: error|warning: MESSAGE for every finding, the first hundred of them, and how many there are. Lines
-/// count from 1, header included. Any error ends with status 2; missing cells, empty costs and near duplicates are warnings.
+/// count from 1, header included. Any error ends with status 2: what is malformed, stands twice, is not listed or out of range,
+/// empty prompts, bytes that are not UTF-8. Missing cells, empty costs, duplicate texts, near duplicates, byte order marks and
+/// mixed line ends are warnings.
 #[derive(Debug, Args)]
 #[command(
     next_display_order = None,
