@@ -36,7 +36,7 @@ fn prompts(count: usize) -> Vec<String> {
             (0..30 + word() % 90).map(|_| word()).collect()
         });
     }
-    let text = |words: &[u32]| words.iter().map(|word| format!("w{word} ")).collect::<String>();
+    let text = |words: &[u32]| words.iter().fold(String::new(), |text, word| text + "w" + &word.to_string() + " ");
     bodies.iter().enumerate().map(|(row, body)| text(&templates[row % TEMPLATES]) + &text(body)).collect()
 }
 

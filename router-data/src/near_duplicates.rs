@@ -289,7 +289,7 @@ mod tests {
 
     /// A template of `words` words and one or more slots.
     fn template(name: &str, words: usize) -> String {
-        (0..words).map(|word| format!("{name}{word} ")).collect()
+        (0..words).fold(String::new(), |text, word| text + name + &word.to_string() + " ")
     }
 
     fn found(texts: &[String]) -> Vec<u32> {
@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn prompts_of_a_template_are_judged_by_what_differs() {
-        let words = |name: &str| (0..20).map(|word| format!("{name}w{word} ")).collect::<String>();
+        let words = |name: &str| template(&format!("{name}w"), 20);
         // Thirty pairs: a body of twenty words of its own in the middle of a template, and the same body with a word less.
         let wrap = |body: &str| format!("{}{body}{}", template("before", 120), template("after", 30));
         let mut texts: Vec<String> = Vec::new();
