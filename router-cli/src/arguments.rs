@@ -112,7 +112,9 @@ pub(crate) enum Data {
 /// Checks a dataset directory, a finding a line
 ///
 /// Prints FILE:LINE: error|warning: MESSAGE for every finding, the first hundred of them, and how many there are. Lines
-/// count from 1, header included. Any error ends with status 2; missing cells, empty costs and near duplicates are warnings.
+/// count from 1, header included. Any error ends with status 2: what is malformed, stands twice, is not listed or out of range,
+/// empty prompts, bytes that are not UTF-8. Missing cells, empty costs, duplicate texts, near duplicates, byte order marks and
+/// mixed line ends are warnings.
 #[derive(Debug, Args)]
 #[command(
     next_display_order = None,
@@ -146,25 +148,48 @@ pub(crate) struct DataStats {
     pub(crate) directory: PathBuf,
 }
 
-/// Splits a dataset directory into OUT/train and OUT/test, near duplicates kept together
+/// Splits a dataset directory into train and test, near duplicates kept on one side
+///
+/// By default every benchmark has its share on both sides (stratified). By benchmark, each is left out once: OUT/BENCHMARK/test
+/// holds its prompts and OUT/BENCHMARK/train all others without their near duplicates. Text that more than 20 prompts share is
+/// template and makes no near duplicates.
 #[derive(Debug, Args)]
 #[command(
     next_display_order = None,
     after_help = "\
 Examples:
   router data split my-data --out my-split
-  router data split my-data --out my-split --test 0.5 --seed 3"
+  router data split my-data --out my-split --by random --test 0.5 --seed 3
+  router data split my-data --out my-split --by benchmark             writes my-split/BENCHMARK/{train,test}
+  router data split my-data --out my-split --leave-out gsm8k          writes my-split/{train,test}"
 )]
 pub(crate) struct DataSplit {
     /// The dataset directory
     #[arg(value_name = "DIR")]
     pub(crate) directory: PathBuf,
-    /// Where to write train/ and test/
+    /// How the prompts are dealt
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = SplitBy::Stratified)]
+    pub(crate) by: SplitBy,
+    /// Leave out this benchmark alone: it is test, the others are train
+    #[arg(long, value_name = "BENCHMARK", conflicts_with_all = ["by", "test"])]
+    pub(crate) leave_out: Option<String>,
+    /// Where to write the parts
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
-    /// The share of prompts that go to the test part, above 0 and below 1
-    #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
-    pub(crate) test: f64,
+    /// The share of prompts that go to the test part, above 0 and below 1; 0.2 if left out
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) test: Option<f64>,
+}
+
+/// How `router data split` deals prompts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum SplitBy {
+    /// By chance alone
+    Random,
+    /// By chance, every benchmark on both sides in the same share
+    Stratified,
+    /// Leave one benchmark out, each in turn
+    Benchmark,
 }
 
 /// Fits a router to a dataset directory and writes it as an artifact

@@ -1,10 +1,10 @@
 //! Splits into train and test that never part near duplicates.
 //!
 //! All give rows of the data set, ascending; the same seed gives the same rows. The sides of a split hold every row once, but
-//! for [`leave_one_benchmark_out`], which also leaves rows out.
+//! for [`leave_out`], which also leaves rows out.
 #![allow(clippy::indexing_slicing, reason = "rows are those of the data set, labels and groups are one a row")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::seq::SliceRandom;
 use router_core::{Dataset, Error, ErrorKind, Result, Seed};
@@ -101,37 +101,56 @@ pub fn by_labels(labels: &[u32], groups: &[u32], train_share: f64, seed: &Seed) 
     Ok(split)
 }
 
-/// A split for every benchmark, by name: that benchmark is test, and train is the others without the near duplicates of it.
-/// Prompts without a benchmark are always trained on. O(n b) for b benchmarks.
+/// A split for every benchmark, by name and in the order of names: [`leave_out`] each. O(n b) for b benchmarks.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`] with fewer than two benchmarks, or if nothing is left to train on.
 pub fn leave_one_benchmark_out(dataset: &Dataset) -> Result<Vec<(String, Split)>> {
-    let prompts = dataset.prompts();
-    let mut benchmarks: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (row, prompt) in prompts.iter().enumerate() {
-        if let Some(benchmark) = &prompt.benchmark {
-            benchmarks.entry(benchmark).or_default().push(row);
-        }
-    }
-    if benchmarks.len() < 2 {
-        return Err(Error::new(ErrorKind::Usage, format!("the data set has {} benchmarks", benchmarks.len()))
+    let names = benchmarks(dataset);
+    if names.len() < 2 {
+        return Err(Error::new(ErrorKind::Usage, format!("the data set has {} benchmarks", names.len()))
             .help("leaving one out takes at least two"));
     }
-    let mut splits = Vec::with_capacity(benchmarks.len());
-    for (name, test) in benchmarks {
-        let held: std::collections::BTreeSet<u32> = test.iter().map(|&row| dataset.groups()[row]).collect();
-        let train: Vec<usize> = (0..prompts.len()).filter(|&row| !held.contains(&dataset.groups()[row])).collect();
-        if train.is_empty() {
-            return Err(Error::new(
-                ErrorKind::Usage,
-                format!("nothing is left to train on without benchmark `{name}`"),
-            )
-            .help("every other prompt is a near duplicate of one of its prompts"));
-        }
-        splits.push((name.to_owned(), Split { train, test }));
+    names.into_iter().map(|name| leave_out(dataset, name).map(|split| (name.to_owned(), split))).collect()
+}
+
+/// The split in which the prompts of `benchmark` are test, and train is the others without the near duplicates of those.
+/// Prompts without a benchmark are trained on. O(n).
+///
+/// # Errors
+/// [`ErrorKind::Usage`] for a benchmark that no prompt has, or if nothing is left to train on.
+pub fn leave_out(dataset: &Dataset, benchmark: &str) -> Result<Split> {
+    let prompts = dataset.prompts();
+    let test: Vec<usize> =
+        (0..prompts.len()).filter(|&row| prompts[row].benchmark.as_deref() == Some(benchmark)).collect();
+    if test.is_empty() {
+        let names = benchmarks(dataset);
+        let known: Vec<String> = names.iter().take(LISTED).map(|name| format!("`{name}`")).collect();
+        let more = if names.len() > LISTED { format!(" and {} more", names.len() - LISTED) } else { String::new() };
+        let help = match names.len() {
+            0 => "no prompt of the data set has a benchmark".to_owned(),
+            _ => format!("there are {}{more}", known.join(", ")),
+        };
+        return Err(Error::new(ErrorKind::Usage, format!("no prompt is of benchmark `{benchmark}`")).help(help));
     }
-    Ok(splits)
+    let held: BTreeSet<u32> = test.iter().map(|&row| dataset.groups()[row]).collect();
+    let train: Vec<usize> = (0..prompts.len()).filter(|&row| !held.contains(&dataset.groups()[row])).collect();
+    if train.is_empty() {
+        let message = format!("nothing is left to train on without benchmark `{benchmark}`");
+        return Err(
+            Error::new(ErrorKind::Usage, message).help("every other prompt is a near duplicate of one of its prompts")
+        );
+    }
+    Ok(Split { train, test })
+}
+
+/// So many benchmarks are listed in an error.
+const LISTED: usize = 20;
+
+/// The names of the benchmarks, sorted.
+fn benchmarks(dataset: &Dataset) -> Vec<&str> {
+    let names: BTreeSet<&str> = dataset.prompts().iter().filter_map(|prompt| prompt.benchmark.as_deref()).collect();
+    names.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -206,11 +225,14 @@ mod tests {
             let (labels, groups): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
             let Ok(splits) = leave_one_benchmark_out(&dataset(&labels, &groups)) else { return Ok(()) };
             for (name, split) in splits {
+                prop_assert_eq!(&split, &leave_out(&dataset(&labels, &groups), &name).unwrap());
                 for row in 0..labels.len() {
                     let held = labels[row].is_some_and(|label| format!("b{label}") == name);
                     prop_assert_eq!(split.test.contains(&row), held);
                     let related = split.test.iter().any(|&test| groups[test] == groups[row]);
                     prop_assert_eq!(split.train.contains(&row), !related);
+                    // Only near duplicates of the benchmark are on neither side.
+                    prop_assert!(split.train.contains(&row) || split.test.contains(&row) || related);
                 }
             }
         }
@@ -233,6 +255,12 @@ mod tests {
         assert_eq!(kind(random(&two, 1.0, &Seed::root(0))), ErrorKind::Usage);
         assert_eq!(kind(random(&two, f64::NAN, &Seed::root(0))), ErrorKind::Usage);
         assert_eq!(leave_one_benchmark_out(&two).unwrap_err().kind(), ErrorKind::Usage);
+        assert_eq!(kind(leave_out(&two, "b1")), ErrorKind::Usage);
+        let labeled = dataset(&[Some(1), Some(2)], &[0, 1]);
+        let error = leave_out(&labeled, "b3").unwrap_err().to_string();
+        assert!(error.contains("`b3`") && error.contains("there are `b1`, `b2`"), "{error}");
+        // What is left would be a near duplicate of what is tested on.
+        assert_eq!(kind(leave_out(&dataset(&[Some(1), Some(2)], &[0, 0]), "b1")), ErrorKind::Usage);
         assert_eq!(kind(by_labels(&[0], &[0, 1], 0.5, &Seed::root(0))), ErrorKind::Shape);
     }
 }

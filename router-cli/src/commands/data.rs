@@ -1,13 +1,16 @@
 //! `router data`: dataset directories checked, described and split.
 
-use router_core::{Error, ErrorKind, Result, Seed};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use router_core::{Dataset, Error, ErrorKind, Result, Seed};
 use router_data::directory::{self, Findings};
-use router_data::split;
+use router_data::split::{self, Split};
 use router_data::stats::Stats;
 use serde_json::json;
 
 use super::{BAD_INPUT, Session, read};
-use crate::arguments::{Data, DataCheck, DataSplit, DataStats};
+use crate::arguments::{Data, DataCheck, DataSplit, DataStats, SplitBy};
 use crate::table::{Align, Table, count, percent, plural, score, usd};
 
 /// Most findings that are shown to people; programs get all.
@@ -80,22 +83,101 @@ fn stats(arguments: &DataStats, session: &mut Session) -> Result<()> {
     ))
 }
 
+/// The share of prompts in the test part where none is given.
+const TEST_SHARE: f64 = 0.2;
+
 fn split(arguments: &DataSplit, session: &mut Session) -> Result<()> {
-    if !(arguments.test > 0.0 && arguments.test < 1.0) {
-        return Err(Error::new(ErrorKind::Usage, format!("{} is not a share of the prompts", arguments.test))
+    let share = arguments.test.unwrap_or(TEST_SHARE);
+    if !(share > 0.0 && share < 1.0) {
+        return Err(Error::new(ErrorKind::Usage, format!("{share} is not a share of the prompts"))
             .at_field("--test")
             .help("above 0 and below 1, as 0.2"));
     }
+    if arguments.by == SplitBy::Benchmark && arguments.test.is_some() {
+        return Err(Error::new(ErrorKind::Usage, "a benchmark that is left out is the test part, whatever its share")
+            .at_field("--test")
+            .help("leave it out, or split --by stratified"));
+    }
     let dataset = read(&arguments.directory)?;
     let seed = Seed::root(session.seed.unwrap_or(0)).child("data split");
-    let split = split::stratified(&dataset, 1.0 - arguments.test, &seed)?;
+    if let Some(benchmark) = &arguments.leave_out {
+        let split = split::leave_out(&dataset, benchmark).map_err(|error| error.at_field("--leave-out"))?;
+        let document = write_split(&dataset, &split, &arguments.out, session)?;
+        return session.output.document(&document);
+    }
+    let split = match arguments.by {
+        SplitBy::Random => split::random(&dataset, 1.0 - share, &seed)?,
+        SplitBy::Stratified => split::stratified(&dataset, 1.0 - share, &seed)?,
+        SplitBy::Benchmark => return leave_each_out(&dataset, &arguments.out, session),
+    };
+    let document = write_split(&dataset, &split, &arguments.out, session)?;
+    session.output.document(&document)
+}
+
+fn leave_each_out(dataset: &Dataset, out: &Path, session: &mut Session) -> Result<()> {
+    let mut documents = Vec::new();
+    let mut taken = BTreeSet::new();
+    for (benchmark, split) in split::leave_one_benchmark_out(dataset)? {
+        let mut folder = folder_name(&benchmark);
+        while !taken.insert(folder.clone()) {
+            folder.push('_');
+        }
+        let mut document = write_split(dataset, &split, &out.join(folder), session)?;
+        document.insert("benchmark".into(), json!(benchmark));
+        documents.push(document);
+    }
+    session.output.document(&json!({ "splits": documents }))
+}
+
+/// A benchmark's name as the name of a folder, on any system: letters, digits, `.`, `-` and `_`.
+fn folder_name(benchmark: &str) -> String {
+    let safe = |letter: char| if letter.is_alphanumeric() || "-_.".contains(letter) { letter } else { '_' };
+    let name: String = benchmark.chars().map(safe).collect();
+    let name = name.trim_matches('.');
+    if name.is_empty() { "_".to_owned() } else { name.to_owned() }
+}
+
+/// Writes both parts, tells where, and returns what is to be known of them.
+fn write_split(
+    dataset: &Dataset,
+    split: &Split,
+    out: &Path,
+    session: &mut Session,
+) -> Result<serde_json::Map<String, serde_json::Value>> {
     let mut document = serde_json::Map::new();
     for (name, rows) in [("train", &split.train), ("test", &split.test)] {
-        let path = arguments.out.join(name);
+        let path = out.join(name);
         directory::write(&dataset.subset(rows), &path)?;
         let shown = path.display().to_string();
         session.output.line(format_args!("wrote {shown}: {}", plural(rows.len(), "prompt")))?;
         document.insert(name.into(), json!({ "directory": shown, "prompts": rows.len() }));
     }
-    session.output.document(&document)
+    let dropped = dataset.prompts().len() - split.train.len() - split.test.len();
+    if dropped > 0 {
+        session
+            .output
+            .line(format_args!("left out of both: {}, near duplicates of the test part", plural(dropped, "prompt")))?;
+    }
+    document.insert("left_out".into(), json!(dropped));
+    Ok(document)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_stay_below_the_place_that_was_named() {
+        let cases = [
+            ("gsm8k", "gsm8k"),
+            ("MMLU-Pro: law", "MMLU-Pro__law"),
+            ("../up", "_up"),
+            ("a/b\\c", "a_b_c"),
+            ("..", "_"),
+            ("", "_"),
+        ];
+        for (benchmark, folder) in cases {
+            assert_eq!(folder_name(benchmark), folder);
+        }
+    }
 }

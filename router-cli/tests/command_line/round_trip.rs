@@ -132,6 +132,30 @@ fn a_split_parts_every_prompt_once() {
 }
 
 #[test]
+fn a_benchmark_is_left_out_alone_or_each_in_turn() {
+    let directory = fresh();
+    let path = directory.path();
+    let benchmarks = |part: &str| -> std::collections::BTreeSet<String> {
+        fs::read_to_string(path.join(part).join("prompts.jsonl"))
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap()["benchmark"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    router_in(path).args(["data", "split", "data", "--out", "each", "--by", "benchmark"]).assert().success();
+    router_in(path).args(["data", "split", "data", "--out", "one", "--leave-out", "poems"]).assert().success();
+    for (part, held) in [("each/poems", "poems"), ("each/sums", "sums"), ("one", "poems")] {
+        let kept = if held == "poems" { "sums" } else { "poems" };
+        assert_eq!(benchmarks(&format!("{part}/test")), [held.to_owned()].into());
+        assert_eq!(benchmarks(&format!("{part}/train")), [kept.to_owned()].into());
+    }
+    assert_eq!(fs::read_dir(path.join("each")).unwrap().count(), 2);
+    router_in(path).args(["data", "split", "data", "--out", "random", "--by", "random"]).assert().success();
+    assert_eq!(benchmarks("random/train").len(), 2);
+    assert_eq!(files(&path.join("one/train")), files(&path.join("each/poems/train")));
+}
+
+#[test]
 fn the_schema_is_written_where_asked() {
     let directory = fresh();
     router_in(directory.path()).args(["schema", "--out", "schema.json"]).assert().success().stdout("");

@@ -123,6 +123,25 @@ impl From<Finding> for Error {
     }
 }
 
+/// So many findings of one kind are made one by one; the rest of them is one finding that counts.
+const NAMED: usize = 20;
+
+/// Makes a finding of every one of `items`, the first [`NAMED`] by `each`; `rest` makes one of the first item behind those and
+/// how many there are from it on.
+pub(crate) fn named<T>(
+    items: &[T],
+    each: impl Fn(&T) -> Finding,
+    rest: impl Fn(&T, usize) -> Finding,
+    findings: &mut Findings,
+) {
+    for item in items.iter().take(NAMED) {
+        findings.push(each(item));
+    }
+    if let Some(first) = items.get(NAMED) {
+        findings.push(rest(first, items.len() - NAMED));
+    }
+}
+
 /// All findings of a check, sorted by file, then line. `Display` prints one a line.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(transparent)]

@@ -15,6 +15,7 @@
 //! Both read everything into memory: O(bytes).
 
 mod csv_rows;
+mod encoding;
 mod findings;
 mod models;
 mod object;

@@ -6,7 +6,8 @@ use std::path::Path;
 use router_core::{Message, MessageRole, Prompt, PromptContent};
 use serde_json::{Map, Value};
 
-use super::findings::{Finding, Findings};
+use super::encoding;
+use super::findings::{Finding, Findings, named};
 use super::object::{self, Object};
 use super::source;
 
@@ -70,6 +71,7 @@ pub(crate) fn read(path: &Path, findings: &mut Findings) -> Prompts {
             }
         }
     }
+    wrongly_decoded(path, &found, findings);
     for (field, (line, count)) in unread {
         findings.push(
             Finding::warning(path, line, format!("the field is not read; lines that have it: {count}"))
@@ -83,6 +85,28 @@ pub(crate) fn read(path: &Path, findings: &mut Findings) -> Prompts {
         found.complete = false;
     }
     found
+}
+
+/// Prompts that look as if they had been read in the wrong encoding once.
+fn wrongly_decoded(path: &Path, found: &Prompts, findings: &mut Findings) {
+    let signs: Vec<(usize, String)> = found
+        .sound
+        .iter()
+        .zip(&found.lines)
+        .filter_map(|(prompt, &line)| encoding::mojibake(&prompt.text()).map(|sign| (line, sign)))
+        .collect();
+    named(
+        &signs,
+        |(line, sign)| {
+            let message = format!("`{sign}` looks like UTF-8 that was read in another encoding");
+            Finding::warning(path, *line, message).at_field("prompt").help("export the texts again as UTF-8")
+        },
+        |(line, _), more| {
+            let message = format!("{more} more prompts look as if they had been read in another encoding");
+            Finding::warning(path, *line, message).at_field("prompt")
+        },
+        findings,
+    );
 }
 
 fn id_of(prompt: &Result<Prompt, String>) -> &str {

@@ -7,10 +7,8 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 use router_core::ErrorKind;
 
+use super::encoding::{self, Mark};
 use super::findings::{Finding, Findings};
-
-const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
-const UTF16_BOMS: [&[u8]; 2] = [b"\xFF\xFE", b"\xFE\xFF"];
 
 /// The bytes of `path` without a byte order mark, unpacked where the name ends in `.gz`; `None` once a finding says why not.
 pub(crate) fn load(path: &Path, findings: &mut Findings) -> Option<Vec<u8>> {
@@ -28,11 +26,22 @@ pub(crate) fn load(path: &Path, findings: &mut Findings) -> Option<Vec<u8>> {
     if path.extension().is_some_and(|extension| extension == "gz") {
         bytes = unpack(path, &bytes, findings)?;
     }
-    if bytes.starts_with(UTF8_BOM) {
-        bytes.drain(..UTF8_BOM.len());
-    } else if UTF16_BOMS.iter().any(|bom| bytes.starts_with(bom)) {
-        findings.push(Finding::error(path, 1, "the file is UTF-16").help("save it as UTF-8"));
-        return None;
+    match encoding::mark(&bytes) {
+        Mark::Utf8(length) => {
+            bytes.drain(..length);
+            let help = "it is passed over; other readers take it for a part of the first name";
+            findings.push(Finding::warning(path, 1, "the file begins with a byte order mark").help(help));
+        }
+        Mark::Utf16 => {
+            findings.push(Finding::error(path, 1, "the file is UTF-16").help("save it as UTF-8"));
+            return None;
+        }
+        Mark::None => {}
+    }
+    if let Some((line, count)) = encoding::mixed_line_ends(&bytes) {
+        let message = format!("CRLF and LF are mixed; lines that end otherwise than the first: {count}");
+        let help = "both are read; a file in two styles often was joined from two sources";
+        findings.push(Finding::warning(path, line, message).help(help));
     }
     Some(bytes)
 }
@@ -71,10 +80,11 @@ pub(crate) fn utf8<'a>(path: &Path, line: usize, bytes: &'a [u8], findings: &mut
             let byte = bytes.get(at).copied().unwrap_or_default();
             let before = String::from_utf8_lossy(bytes.get(at.saturating_sub(12)..at).unwrap_or_default());
             let before = before.trim_start_matches('\u{fffd}');
-            findings.push(
-                Finding::error(path, line, format!("byte 0x{byte:02X} behind `{before}` is not UTF-8"))
-                    .help("save the whole file in one encoding, UTF-8"),
-            );
+            let mut message = format!("byte 0x{byte:02X} behind `{before}` is not UTF-8");
+            if byte >= 0xA0 {
+                message = format!("{message}, in Latin-1 it is `{}`", char::from(byte));
+            }
+            findings.push(Finding::error(path, line, message).help("save the whole file in one encoding, UTF-8"));
             None
         }
     }

@@ -1,25 +1,33 @@
 //! What a check warns of in a directory that reads.
 #![allow(clippy::indexing_slicing, reason = "rows and models are those of the data set that was just read")]
 
-use super::findings::{Finding, Findings};
+use std::collections::BTreeMap;
+
+use super::findings::{Finding, Findings, named};
 use super::{Loaded, outcomes};
 
-/// So many near-duplicate groups are named one by one; the rest is counted.
-const NAMED_GROUPS: usize = 20;
-
 pub(crate) fn add(loaded: &Loaded, findings: &mut Findings) {
-    missing_cells(loaded, findings);
+    let mut seen = vec![0usize; loaded.dataset.models().len()];
+    for (_, outcome) in loaded.dataset.outcomes().iter() {
+        seen[outcome.model] += 1;
+    }
+    missing_cells(loaded, &seen, findings);
     prompts_without_outcome(loaded, findings);
+    models_without_outcome(loaded, &seen, findings);
     empty_costs(loaded, findings);
     constant_models(loaded, findings);
-    near_duplicates(loaded, findings);
+    duplicates(loaded, findings);
 }
 
-/// One warning a model at most: how many prompts have no outcome of it. Prompts that have no outcome at all are not counted.
-fn missing_cells(loaded: &Loaded, findings: &mut Findings) {
+/// One warning a model at most: how many prompts have no outcome of it. Prompts and models that have no outcome at
+/// all are told of elsewhere.
+fn missing_cells(loaded: &Loaded, seen: &[usize], findings: &mut Findings) {
     let (prompts, outcomes) = (loaded.dataset.prompts(), loaded.dataset.outcomes());
     for (model, known) in loaded.dataset.models().models().iter().enumerate() {
         let missing = |row: &usize| !outcomes.row(*row).is_empty() && outcomes.get(*row, model).is_none();
+        if seen[model] == 0 {
+            continue;
+        }
         let count = (0..prompts.len()).filter(missing).count();
         let Some(first) = (0..prompts.len()).find(missing) else { continue };
         let message = format!(
@@ -39,15 +47,25 @@ fn missing_cells(loaded: &Loaded, findings: &mut Findings) {
 
 fn prompts_without_outcome(loaded: &Loaded, findings: &mut Findings) {
     let (prompts, outcomes) = (loaded.dataset.prompts(), loaded.dataset.outcomes());
-    let mut without = (0..prompts.len()).filter(|&row| outcomes.row(row).is_empty());
-    if let Some(first) = without.next() {
-        let message = format!(
-            "{} of {} prompts have no outcome at all, first `{}`",
-            without.count() + 1,
-            prompts.len(),
-            prompts[first].id
-        );
-        findings.push(Finding::warning(&loaded.files.prompts, loaded.prompt_lines[first], message));
+    let without: Vec<usize> = (0..prompts.len()).filter(|&row| outcomes.row(row).is_empty()).collect();
+    let at = |row: usize, message| Finding::warning(&loaded.files.prompts, loaded.prompt_lines[row], message);
+    named(
+        &without,
+        |&row| at(row, format!("prompt `{}` has no outcome", prompts[row].id)),
+        |&row, more| at(row, format!("{more} more of {} prompts have no outcome", prompts.len())),
+        findings,
+    );
+}
+
+fn models_without_outcome(loaded: &Loaded, seen: &[usize], findings: &mut Findings) {
+    for (model, known) in loaded.dataset.models().models().iter().enumerate() {
+        if seen[model] == 0 {
+            let message = format!("model `{}` has no outcome", known.name);
+            findings.push(
+                Finding::warning(&loaded.files.models, loaded.model_lines[model], message)
+                    .help("a router can say nothing of it"),
+            );
+        }
     }
 }
 
@@ -80,29 +98,37 @@ fn constant_models(loaded: &Loaded, findings: &mut Findings) {
     }
 }
 
-fn near_duplicates(loaded: &Loaded, findings: &mut Findings) {
-    let groups = loaded.dataset.groups();
+/// Prompts of one text, word for word, and groups of prompts that are nearly so: a warning a group.
+fn duplicates(loaded: &Loaded, findings: &mut Findings) {
+    let (prompts, groups) = (loaded.dataset.prompts(), loaded.dataset.groups());
     let mut order: Vec<usize> = (0..groups.len()).collect();
     order.sort_by_key(|&row| groups[row]);
-    let mut several: Vec<&[usize]> =
-        order.chunk_by(|&a, &b| groups[a] == groups[b]).filter(|rows| rows.len() > 1).collect();
-    several.sort_by_key(|rows| rows[0]);
-    for rows in several.iter().take(NAMED_GROUPS) {
-        let first = rows[0];
-        let message = format!(
-            "near duplicate of `{}` in line {}; {} prompts are alike",
-            loaded.dataset.prompts()[first].id,
-            loaded.prompt_lines[first],
-            rows.len()
-        );
-        findings.push(Finding::warning(&loaded.files.prompts, loaded.prompt_lines[rows[1]], message));
+    let at = |row: usize, message| Finding::warning(&loaded.files.prompts, loaded.prompt_lines[row], message);
+    let mut exact: Vec<Vec<usize>> = Vec::new();
+    let mut near: Vec<&[usize]> = Vec::new();
+    for rows in order.chunk_by(|&a, &b| groups[a] == groups[b]).filter(|rows| rows.len() > 1) {
+        let mut by_text: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        for &row in rows {
+            by_text.entry(prompts[row].text()).or_default().push(row);
+        }
+        if by_text.len() > 1 {
+            near.push(rows);
+        }
+        exact.extend(by_text.into_values().filter(|rows| rows.len() > 1));
     }
-    if let Some(rows) = several.get(NAMED_GROUPS) {
-        let prompts: usize = several.iter().skip(NAMED_GROUPS).map(|rows| rows.len()).sum();
-        let message = format!(
-            "{} more groups of near duplicates, {prompts} prompts in all, the first of them here",
-            several.len() - NAMED_GROUPS
-        );
-        findings.push(Finding::warning(&loaded.files.prompts, loaded.prompt_lines[rows[1]], message));
-    }
+    exact.sort_by_key(|rows| rows[0]);
+    near.sort_by_key(|rows| rows[0]);
+    let told = |what: &str, rows: &[usize]| {
+        let (first, count) = (rows[0], rows.len());
+        let (id, line) = (&prompts[first].id, loaded.prompt_lines[first]);
+        at(rows[1], format!("{what} of `{id}` in line {line}; {count} prompts are alike"))
+    };
+    let rest = |what: &str, rows: &[usize], more: usize| at(rows[1], format!("{more} more groups of {what}"));
+    named(
+        &exact,
+        |rows| told("the text is a duplicate", rows),
+        |rows, more| rest("prompts of one text", rows, more),
+        findings,
+    );
+    named(&near, |rows| told("near duplicate", rows), |rows, more| rest("near duplicates", rows, more), findings);
 }
