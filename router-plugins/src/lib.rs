@@ -1,7 +1,8 @@
 //! The built-in plugins of the prompt router, a folder a role and a folder or file a plugin.
 //!
 //! Beside them stand the rooms they share: [`graph`] (rank-biased overlap, sparse graphs, Leiden), [`neighbors`] (exact and
-//! approximate nearest-neighbor search), [`nn`] (small neural networks on candle).
+//! approximate nearest-neighbor search), `linear_algebra` (sparse products, bases and singular values), [`nn`] (small neural networks
+//! on candle).
 //!
 //! A binary, test, bench or example that collects plugins must say `use router_plugins as _;`: the linker silently drops a
 //! crate that nothing mentions. [`builtin`] gives a registry of them without that machinery.
@@ -12,6 +13,7 @@ pub mod discoverers;
 pub mod embedders;
 pub mod estimators;
 pub mod graph;
+pub(crate) mod linear_algebra;
 pub mod neighbors;
 #[cfg(feature = "candle")]
 pub mod nn;
@@ -32,6 +34,7 @@ pub fn builtin() -> Result<Registry> {
     registry.register::<EmbedderRole, embedders::concat::ConcatConfig>(ORIGIN)?;
     registry.register::<EmbedderRole, embedders::features::FeaturesConfig>(ORIGIN)?;
     registry.register::<EmbedderRole, embedders::hashing::HashingConfig>(ORIGIN)?;
+    registry.register::<EmbedderRole, embedders::tfidf_svd::TfidfSvdConfig>(ORIGIN)?;
     registry.register::<DiscovererRole, discoverers::graph::GraphConfig>(ORIGIN)?;
     registry.register::<DiscovererRole, discoverers::kmeans::KmeansConfig>(ORIGIN)?;
     registry.register::<DiscovererRole, discoverers::labels::LabelsConfig>(ORIGIN)?;

@@ -3,3 +3,5 @@
 pub mod concat;
 pub mod features;
 pub mod hashing;
+mod ngrams;
+pub mod tfidf_svd;
