@@ -1,8 +1,8 @@
 //! The built-in plugins of the prompt router, a folder a role and a folder or file a plugin.
 //!
 //! Beside them stand the rooms they share: [`graph`] (rank-biased overlap, sparse graphs, Leiden), [`neighbors`] (exact and
-//! approximate nearest-neighbor search), [`nn`] (small neural networks on candle), [`models`] (encoder models on disk), [`http`]
-//! (asking a web service).
+//! approximate nearest-neighbor search), `linear_algebra` (sparse products, bases and singular values), [`nn`] (small neural networks
+//! on candle), [`models`] (encoder models on disk), [`http`] (asking a web service).
 //!
 //! A binary, test, bench or example that collects plugins must say `use router_plugins as _;`: the linker silently drops a
 //! crate that nothing mentions. [`builtin`] gives a registry of them without that machinery.
@@ -15,6 +15,7 @@ pub mod estimators;
 pub mod graph;
 #[cfg(feature = "remote")]
 pub mod http;
+pub(crate) mod linear_algebra;
 pub mod models;
 pub mod neighbors;
 #[cfg(feature = "candle")]
@@ -38,6 +39,7 @@ pub fn builtin() -> Result<Registry> {
     registry.register::<EmbedderRole, embedders::hashing::HashingConfig>(ORIGIN)?;
     #[cfg(feature = "remote")]
     registry.register::<EmbedderRole, embedders::remote::RemoteConfig>(ORIGIN)?;
+    registry.register::<EmbedderRole, embedders::tfidf_svd::TfidfSvdConfig>(ORIGIN)?;
     registry.register::<DiscovererRole, discoverers::graph::GraphConfig>(ORIGIN)?;
     registry.register::<DiscovererRole, discoverers::kmeans::KmeansConfig>(ORIGIN)?;
     registry.register::<DiscovererRole, discoverers::labels::LabelsConfig>(ORIGIN)?;

@@ -5,3 +5,5 @@ pub mod features;
 pub mod hashing;
 #[cfg(feature = "remote")]
 pub mod remote;
+mod ngrams;
+pub mod tfidf_svd;

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::embedders::hashing::fitted::HashingEmbedder;
+use crate::embedders::ngrams::check_ranges;
 
 /// Parameters of the `hashing` embedder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -68,19 +69,7 @@ impl HashingConfig {
     /// # Errors
     /// [`ErrorKind::Config`] for a range of n-grams that is none, or if no n-gram is asked for at all.
     pub(crate) fn check(&self) -> Result<()> {
-        for (field, [shortest, longest]) in [("words", self.words), ("characters", self.characters)] {
-            if shortest > longest || (shortest == 0 && longest > 0) {
-                return Err(Error::new(ErrorKind::Config, format!("[{shortest}, {longest}] is no range of n-grams"))
-                    .at_field(field)
-                    .help("allowed: the shortest, at least 1, then the longest, or [0, 0] for none"));
-            }
-        }
-        if self.words == [0, 0] && self.characters == [0, 0] {
-            return Err(Error::new(ErrorKind::Config, "there is neither a word nor a character n-gram")
-                .at_field("words")
-                .help("give a range to `words` or `characters`"));
-        }
-        Ok(())
+        check_ranges(self.words, self.characters)
     }
 }
 

@@ -24,9 +24,9 @@
 //!
 //! # What is fixed
 //!
-//! The hash is FNV-1a over UTF-8 bytes from a seeded state, finished by the mixer of SplitMix64: the same on every platform
-//! and in every release. Letters and lower case are those of the Unicode version that Rust's standard library knows; a text
-//! is not normalised (NFC) first.
+//! How a text is cut and hashed: the same on every platform and in every release. A word is a stretch of letters, digits and
+//! underscores; the hash is FNV-1a over UTF-8 bytes from a seeded state, finished by the mixer of SplitMix64. Letters and lower
+//! case are those of the Unicode version that Rust's standard library knows; a text is not normalized (NFC) first.
 
 mod config;
 mod embedding;

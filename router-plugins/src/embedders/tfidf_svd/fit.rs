@@ -1,0 +1,106 @@
+//! From training texts to a vocabulary and its leading singular directions.
+
+use faer::MatMut;
+use rayon::prelude::*;
+use router_core::prelude::*;
+
+use super::config::TfidfSvdConfig;
+use super::fitted::TfidfSvdEmbedder;
+use super::vocabulary::{DocumentFrequencies, Vocabulary};
+use super::weigh::{Scratch, weigh};
+use crate::linear_algebra::singular::{RightSingular, right_singular};
+use crate::linear_algebra::sparse::SparseMatrix;
+use crate::neighbors::normalize;
+
+/// Texts whose n-grams are held at once.
+const BATCH: usize = 1024;
+
+pub(super) fn fit(config: &TfidfSvdConfig, texts: &[&str], cx: &FitContext) -> Result<TfidfSvdEmbedder> {
+    let vocabularies = vocabularies(config, texts, cx)?;
+    let weights = weights(config, &vocabularies, texts, cx)?;
+    let RightSingular { values, vectors } = right_singular(&weights, config.dimension, config.iterations, cx)?;
+    drop(weights);
+    let (terms, rank) = (vectors.nrows(), vectors.ncols());
+    let mut projection = Matrix::zeros(terms, rank.max(1));
+    if rank > 0 {
+        MatMut::from_row_major_slice_mut(projection.as_mut_slice(), terms, rank).copy_from(&vectors);
+    }
+    drop(vectors);
+    // No text has an n-gram that is known: one direction, which every text lies in.
+    let values = if rank > 0 { values } else { vec![1.0] };
+    let mut axis = vec![0.0; rank.max(1)];
+    if let Some(first) = axis.first_mut() {
+        *first = 1.0;
+    }
+    let embedder = TfidfSvdEmbedder::new(config.clone(), vocabularies, projection, values, axis)?;
+    let mean = mean(&embedder, texts, cx)?;
+    embedder.with_unknown(mean)
+}
+
+fn vocabularies(config: &TfidfSvdConfig, texts: &[&str], cx: &FitContext) -> Result<[Vocabulary; 2]> {
+    let bar = cx.begin("counting n-grams", Some(texts.len() as u64));
+    let mut words = DocumentFrequencies::default();
+    let mut characters = DocumentFrequencies::default();
+    for batch in texts.chunks(BATCH) {
+        cx.check_cancelled()?;
+        let found: Vec<[Vec<u64>; 2]> = batch
+            .par_iter()
+            .map_init(Scratch::default, |scratch, text| {
+                scratch.read(config, text);
+                config
+                    .kinds()
+                    .map(|(kind, range)| scratch.reader.counts(kind, range, 0).map(|(hash, _)| hash).collect())
+            })
+            .collect();
+        let (of_words, of_characters): (Vec<_>, Vec<_>) = found.into_iter().map(|[a, b]| (a, b)).unzip();
+        for (frequencies, hashes) in [(&mut words, of_words), (&mut characters, of_characters)] {
+            let mut hashes = hashes.concat();
+            hashes.par_sort_unstable();
+            frequencies.add(&hashes);
+        }
+        bar.advance(batch.len() as u64);
+    }
+    let cut = |frequencies: DocumentFrequencies| {
+        frequencies.vocabulary(texts.len(), config.minimum_frequency, config.maximum_vocabulary)
+    };
+    Ok([cut(words)?, cut(characters)?])
+}
+
+/// The tf-idf weights of every text, n x terms.
+fn weights(
+    config: &TfidfSvdConfig,
+    vocabularies: &[Vocabulary; 2],
+    texts: &[&str],
+    cx: &FitContext,
+) -> Result<SparseMatrix<f32>> {
+    let mut weights = SparseMatrix::new(vocabularies.iter().map(Vocabulary::len).sum());
+    for batch in texts.chunks(BATCH) {
+        cx.check_cancelled()?;
+        let rows: Vec<Vec<(u32, f32)>> = batch
+            .par_iter()
+            .map_init(Scratch::default, |scratch, text| {
+                weigh(config, vocabularies, text, scratch);
+                scratch.entries.clone()
+            })
+            .collect();
+        for row in rows {
+            weights.push_row(row)?;
+        }
+    }
+    Ok(weights)
+}
+
+/// The direction of the mean vector of all texts.
+fn mean(embedder: &TfidfSvdEmbedder, texts: &[&str], cx: &FitContext) -> Result<Vec<f32>> {
+    let mut sum = vec![0.0f64; embedder.dimension()];
+    for batch in texts.chunks(BATCH) {
+        cx.check_cancelled()?;
+        let vectors = embedder.vectors(batch);
+        for row in 0..batch.len() {
+            sum.iter_mut().zip(vectors.row(row)).for_each(|(sum, &value)| *sum += f64::from(value));
+        }
+    }
+    let mut mean: Vec<f32> = sum.iter().map(|&sum| (sum / texts.len().max(1) as f64) as f32).collect();
+    normalize(&mut mean);
+    Ok(mean)
+}
