@@ -43,7 +43,8 @@ pub struct Architecture {
     pub relative_buckets: usize,
     /// What layer norms add to a variance.
     pub epsilon: f32,
-    pub(crate) activation: Activation,
+    /// Between the two products of a layer's feed-forward part.
+    pub activation: Activation,
 }
 
 impl Architecture {

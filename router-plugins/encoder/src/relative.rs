@@ -11,7 +11,7 @@ const FARTHEST: f64 = 128.0;
 
 /// The bucket of a key that stands `distance` positions after its query: half of the buckets for each direction, in each half the
 /// nearest distances one by one and the rest on a logarithmic scale (Raffel et al. 2020, section 2.1, both directions).
-fn bucket(distance: isize, buckets: usize) -> usize {
+pub fn bucket(distance: isize, buckets: usize) -> usize {
     let half = buckets / 2;
     let exact = half / 2;
     let side = if distance > 0 { half } else { 0 };

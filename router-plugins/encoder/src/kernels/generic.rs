@@ -6,7 +6,7 @@ use super::simd::Simd;
 
 /// A function that is applied to every number of a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Activation {
+pub enum Activation {
     /// None.
     Identity,
     /// x Phi(x), exact.

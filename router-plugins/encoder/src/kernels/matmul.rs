@@ -5,7 +5,7 @@ use super::generic::{Product, ProductInt8, Quantize};
 use super::instruction_set::dispatch;
 use super::{InstructionSet, padded};
 
-pub(crate) use super::generic::Activation;
+pub use super::generic::Activation;
 
 dispatch! {
     /// c = activation(a b + bias).
