@@ -2,7 +2,7 @@
 //!
 //! Beside them stand the rooms they share: [`graph`] (rank-biased overlap, sparse graphs, Leiden), [`neighbors`] (exact and
 //! approximate nearest-neighbor search), `linear_algebra` (sparse products, bases and singular values), [`nn`] (small neural networks
-//! on candle), [`models`] (encoder models on disk), [`http`] (asking a web service).
+//! on candle), [`models`] (encoder models on disk), [`text`] (tokenization, windows, conversations), [`http`] (asking a web service).
 //!
 //! A binary, test, bench or example that collects plugins must say `use router_plugins as _;`: the linker silently drops a
 //! crate that nothing mentions. [`builtin`] gives a registry of them without that machinery.
@@ -21,6 +21,7 @@ pub mod neighbors;
 #[cfg(feature = "candle")]
 pub mod nn;
 pub mod policies;
+pub mod text;
 
 use router_core::{
     AggregatorRole, ClassifierRole, DiscovererRole, EmbedderRole, EstimatorRole, PolicyRole, Registry, Result,
@@ -34,11 +35,14 @@ use router_core::{
 pub fn builtin() -> Result<Registry> {
     const ORIGIN: &str = env!("CARGO_PKG_NAME");
     let mut registry = Registry::new();
+    registry.register::<EmbedderRole, embedders::transformer::BertConfig>(ORIGIN)?;
     registry.register::<EmbedderRole, embedders::concat::ConcatConfig>(ORIGIN)?;
     registry.register::<EmbedderRole, embedders::features::FeaturesConfig>(ORIGIN)?;
     registry.register::<EmbedderRole, embedders::hashing::HashingConfig>(ORIGIN)?;
+    registry.register::<EmbedderRole, embedders::transformer::MpnetConfig>(ORIGIN)?;
     #[cfg(feature = "remote")]
     registry.register::<EmbedderRole, embedders::remote::RemoteConfig>(ORIGIN)?;
+    registry.register::<EmbedderRole, embedders::static_vectors::StaticConfig>(ORIGIN)?;
     registry.register::<EmbedderRole, embedders::tfidf_svd::TfidfSvdConfig>(ORIGIN)?;
     registry.register::<DiscovererRole, discoverers::graph::GraphConfig>(ORIGIN)?;
     registry.register::<DiscovererRole, discoverers::kmeans::KmeansConfig>(ORIGIN)?;

@@ -16,9 +16,13 @@ use serde_json::{Map, Value};
 const EXCEPT: &[(&str, &str, &str)] =
     &[("estimator/global-mean", "better than the global mean", "it is the global mean, the measure of that case")];
 
-/// The parameters under which a plugin is tested that needs something beside itself, and that thing.
+/// The parameters under which a plugin is tested that needs something beside itself: a tiny model among the fixtures, a server.
 fn fixture(id: &str) -> Map<String, Value> {
+    let model = |name: &str| serde_json::json!({ "model": format!("{}/tests/fixtures/encoders/{name}", env!("CARGO_MANIFEST_DIR")) });
     let parameters = match id {
+        "embedder/bert" => model("tiny-bert"),
+        "embedder/mpnet" => model("tiny-mpnet"),
+        "embedder/static" => model("tiny-static"),
         #[cfg(feature = "remote")]
         "embedder/remote" => serde_json::json!({ "url": embedding_server::EmbeddingServer::start().url() }),
         _ => return Map::new(),

@@ -3,7 +3,9 @@
 pub mod concat;
 pub mod features;
 pub mod hashing;
+mod ngrams;
 #[cfg(feature = "remote")]
 pub mod remote;
-mod ngrams;
+pub mod static_vectors;
 pub mod tfidf_svd;
+pub mod transformer;
