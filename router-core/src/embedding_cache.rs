@@ -35,8 +35,8 @@ impl PromptKey {
             }
             PromptContent::Messages(messages) => {
                 part(b"messages");
-                // Without `..`: a new field must be thought of here.
-                for Message { role, content } in messages {
+                // Without `..`: a new field must be thought of here. Parts that are not read change no vector.
+                for Message { role, content, parts_not_read: _ } in messages {
                     part(match role {
                         MessageRole::System => b"system",
                         MessageRole::User => b"user",

@@ -29,7 +29,7 @@ mod relative;
 
 pub use architecture::{Architecture, Family};
 pub use encoder::{Encoder, EncoderOptions, Precision};
-pub use kernels::matmul::Activation;
 pub use kernels::InstructionSet;
+pub use kernels::matmul::Activation;
 pub use pooling::Pooling;
 pub use relative::bucket as relative_bucket;

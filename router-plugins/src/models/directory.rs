@@ -8,8 +8,9 @@ use once_cell::sync::OnceCell;
 use router_core::{Error, ErrorKind, Result};
 use serde_json::Value;
 
-use crate::models::pooling::Pooling;
+use crate::models::pooling;
 use crate::models::record::{ModelRecord, identity, is_inside};
+use router_encoder::Pooling;
 
 /// What sentence-transformers calls the file with the token limit: one name an architecture, of which the first found is read.
 const LIMIT_FILES: [&str; 7] = [
@@ -73,7 +74,7 @@ impl ModelDirectory {
         let modules = Modules::read(&path)?;
         let pooling_file = Path::new(&modules.pooling).join("config.json");
         let pooling = match optional(&path, &pooling_file)? {
-            Some(pooling) => Pooling::of_module(&pooling, &path.join(&pooling_file))?,
+            Some(pooling) => pooling::of_module(&pooling, &path.join(&pooling_file))?,
             None => Pooling::default(),
         };
         let mut limits = Value::Null;

@@ -26,6 +26,5 @@ mod wanted;
 pub use cache::{Cache, ModelState};
 pub use directory::ModelDirectory;
 pub use locate::{ModelIdentity, locate};
-pub use pooling::Pooling;
 pub use record::{FileRecord, ModelRecord, RECORD};
 pub use wanted::wanted;

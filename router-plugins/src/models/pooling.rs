@@ -3,69 +3,50 @@
 use std::path::Path;
 
 use router_core::{Error, ErrorKind, Result};
-use serde::{Deserialize, Serialize};
+use router_encoder::Pooling;
 use serde_json::Value;
-
-/// How the vectors of a text's tokens become one, in sentence-transformers' words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Pooling {
-    /// The vector of the first token.
-    Cls,
-    /// The mean over all tokens, the special ones included.
-    #[default]
-    Mean,
-    /// The largest value of every dimension.
-    Max,
-    /// The sum over all tokens divided by the square root of their number.
-    MeanSqrtLen,
-    /// The vector of the last token.
-    LastToken,
-}
 
 /// The names of `1_Pooling/config.json`, older form, beside what they mean.
 const FLAGS: [(&str, Pooling); 5] = [
     ("pooling_mode_cls_token", Pooling::Cls),
     ("pooling_mode_mean_tokens", Pooling::Mean),
     ("pooling_mode_max_tokens", Pooling::Max),
-    ("pooling_mode_mean_sqrt_len_tokens", Pooling::MeanSqrtLen),
-    ("pooling_mode_lasttoken", Pooling::LastToken),
+    ("pooling_mode_mean_sqrt_len_tokens", Pooling::MeanSqrtLength),
+    ("pooling_mode_lasttoken", Pooling::Last),
 ];
 
-impl Pooling {
-    /// What the configuration of a sentence-transformers `Pooling` module (`1_Pooling/config.json`) asks for: either flags, of
-    /// which exactly one is set, or since version 5.2 a name under `pooling_mode`.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Unsupported`] for several poolings at once, and for a pooling not among ours.
-    pub(super) fn of_module(config: &Value, file: &Path) -> Result<Self> {
-        let refuse = |what: String| {
-            Error::new(ErrorKind::Unsupported, what)
-                .in_file(file)
-                .help("supported: one of cls, mean, max, mean_sqrt_len_tokens, lasttoken")
+/// What the configuration of a sentence-transformers `Pooling` module (`1_Pooling/config.json`) asks for: either flags, of
+/// which exactly one is set, or since version 5.2 a name under `pooling_mode`.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] for several poolings at once, and for a pooling not among ours.
+pub(super) fn of_module(config: &Value, file: &Path) -> Result<Pooling> {
+    let refuse = |what: String| {
+        Error::new(ErrorKind::Unsupported, what)
+            .in_file(file)
+            .help("supported: one of cls, mean, max, mean_sqrt_len_tokens, lasttoken")
+    };
+    if let Some(mode) = config.get("pooling_mode") {
+        return match mode.as_str() {
+            Some("cls") => Ok(Pooling::Cls),
+            Some("mean") => Ok(Pooling::Mean),
+            Some("max") => Ok(Pooling::Max),
+            Some("mean_sqrt_len_tokens") => Ok(Pooling::MeanSqrtLength),
+            Some("lasttoken") => Ok(Pooling::Last),
+            _ => Err(refuse(format!("pooling {mode} is not supported")).at_field("pooling_mode")),
         };
-        if let Some(mode) = config.get("pooling_mode") {
-            return match mode.as_str() {
-                Some("cls") => Ok(Self::Cls),
-                Some("mean") => Ok(Self::Mean),
-                Some("max") => Ok(Self::Max),
-                Some("mean_sqrt_len_tokens") => Ok(Self::MeanSqrtLen),
-                Some("lasttoken") => Ok(Self::LastToken),
-                _ => Err(refuse(format!("pooling {mode} is not supported")).at_field("pooling_mode")),
-            };
-        }
-        let set = |name: &str| config.get(name).and_then(Value::as_bool).unwrap_or(false);
-        if set("pooling_mode_weightedmean_tokens") {
-            return Err(refuse("pooling weighted by position is not supported".to_owned())
-                .at_field("pooling_mode_weightedmean_tokens"));
-        }
-        let mut chosen = FLAGS.into_iter().filter(|(name, _)| set(name));
-        match (chosen.next(), chosen.next()) {
-            (Some((_, pooling)), None) => Ok(pooling),
-            (None, _) => Ok(Self::default()),
-            (Some(_), Some((name, _))) => {
-                Err(refuse("several poolings side by side are not supported".to_owned()).at_field(name))
-            }
+    }
+    let set = |name: &str| config.get(name).and_then(Value::as_bool).unwrap_or(false);
+    if set("pooling_mode_weightedmean_tokens") {
+        return Err(refuse("pooling weighted by position is not supported".to_owned())
+            .at_field("pooling_mode_weightedmean_tokens"));
+    }
+    let mut chosen = FLAGS.into_iter().filter(|(name, _)| set(name));
+    match (chosen.next(), chosen.next()) {
+        (Some((_, pooling)), None) => Ok(pooling),
+        (None, _) => Ok(Pooling::default()),
+        (Some(_), Some((name, _))) => {
+            Err(refuse("several poolings side by side are not supported".to_owned()).at_field(name))
         }
     }
 }
@@ -78,7 +59,7 @@ mod tests {
 
     #[test]
     fn both_forms_of_the_configuration_are_read() {
-        let read = |config: Value| Pooling::of_module(&config, Path::new("1_Pooling/config.json"));
+        let read = |config: Value| of_module(&config, Path::new("1_Pooling/config.json"));
         for (name, pooling) in FLAGS {
             let mut config = json!({ "word_embedding_dimension": 384, "pooling_mode_mean_tokens": false });
             config[name] = true.into();

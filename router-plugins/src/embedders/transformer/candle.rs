@@ -194,8 +194,10 @@ impl CandleEncoder {
     fn relative_bias(&self, length: usize) -> candle_core::Result<Tensor> {
         let buckets = self.architecture.relative_buckets;
         let of = |query: usize, key: usize| relative_bucket(key as isize - query as isize, buckets) as u32;
-        let table: Vec<u32> =
-            (0..length).flat_map(|query| (0..length).map(move |key| (query, key))).map(|(query, key)| of(query, key)).collect();
+        let table: Vec<u32> = (0..length)
+            .flat_map(|query| (0..length).map(move |key| (query, key)))
+            .map(|(query, key)| of(query, key))
+            .collect();
         let table = Tensor::from_vec(table, length * length, &self.device)?;
         let values = self.tensor("encoder.relative_attention_bias.weight")?.index_select(&table, 0)?;
         values.reshape((length, length, self.architecture.heads))?.permute((2, 0, 1))?.unsqueeze(0)?.contiguous()

@@ -17,7 +17,11 @@ pub(super) enum Opened {
 
 impl Opened {
     /// Opens `model` as `config` says, pooling its tokens by `pooling`.
-    pub(super) fn open<F: Family>(config: &TransformerConfig<F>, model: &ModelDirectory, pooling: Pooling) -> Result<Self> {
+    pub(super) fn open<F: Family>(
+        config: &TransformerConfig<F>,
+        model: &ModelDirectory,
+        pooling: Pooling,
+    ) -> Result<Self> {
         let description = model.path().join("config.json");
         match config.engine {
             Engine::Native => {

@@ -56,7 +56,11 @@ impl<F: Family> TransformerEmbedder<F> {
         if !F::ARCHITECTURES.contains(&kind) {
             return Err(Error::new(
                 ErrorKind::Incompatible,
-                format!("`{}` reads models of the type {}, and this one is `{kind}`", F::NAME, F::ARCHITECTURES.join(", ")),
+                format!(
+                    "`{}` reads models of the type {}, and this one is `{kind}`",
+                    F::NAME,
+                    F::ARCHITECTURES.join(", ")
+                ),
             )
             .in_file(model.path().join("config.json"))
             .at_field("model_type")
