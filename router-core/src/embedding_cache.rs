@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn contents_that_read_alike_have_keys_of_their_own() {
-        let say = |role, content: &str| Message { role, content: content.into() };
+        let say = |role, content: &str| Message::new(role, content);
         let prompts = [
             Prompt::new("", "a\n\nb"),
             Prompt::new("", ""),

@@ -230,13 +230,13 @@ def all_peers(given) -> list[Peer]:
     rows = []
     if given.ours:
         ours = [str(given.ours), "--model", str(model)]
-        for engine, precision in [("fast", "f32"), ("fast", "int8"), ("candle", "f32")]:
+        for engine, precision in [("native", "f32"), ("native", "int8"), ("candle", "f32")]:
             rows.append(Peer(f"router {engine} {precision}", [*ours, "--engine", engine, "--precision", precision]))
     for name in ["sentence-transformers", "onnxruntime", "onnxruntime-int8"]:
         rows.append(Peer(name, [*script, name, "--model", str(model), "--exported", str(exported)]))
     if static.is_dir():
         if given.ours:
-            command = [str(given.ours), "--model", str(static), "--engine", "fast", "--precision", "f32"]
+            command = [str(given.ours), "--model", str(static), "--engine", "native", "--precision", "f32"]
             rows.append(Peer("router static", command, static=True))
         rows.append(Peer("wordllama", [*script, "wordllama", "--model", str(static)], static=True))
     if given.only:
@@ -271,7 +271,7 @@ def print_ratios(results: list[dict], given) -> None:
 
     pairs = [
         (ours, peer)
-        for ours in ["router fast f32", "router fast int8"]
+        for ours in ["router native f32", "router native int8"]
         for peer in ["onnxruntime", "onnxruntime-int8", "sentence-transformers", "router candle f32"]
     ] + [("router static", "wordllama")]
     columns = [(tokens, batch, threads) for threads in given.threads for tokens, batch in cells(given)]

@@ -120,7 +120,7 @@ fn cached(subject: &Subject<'_>) -> Verdict {
 /// The texts, and conversations of the same.
 fn conversations() -> Vec<Prompt> {
     let mut prompts: Vec<Prompt> = TEXTS.iter().map(|text| Prompt::new(*text, *text)).collect();
-    let say = |role, content: &str| Message { role, content: content.to_owned() };
+    let say = |role, content: &str| Message::new(role, content);
     for pair in TEXTS.windows(2) {
         if let [first, second] = pair {
             let turns = [(MessageRole::System, "Be brief."), (MessageRole::User, first), (MessageRole::User, second)];
