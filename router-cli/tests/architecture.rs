@@ -80,6 +80,27 @@ fn every_member_is_a_default_member_and_inherits_the_lints() {
 }
 
 #[test]
+fn only_fetch_downloads_models() {
+    let mut stack: Vec<PathBuf> = ["core", "data", "plugins", "eval", "cli"]
+        .map(|member| root().join(format!("router-{member}")).join("src"))
+        .to_vec();
+    while let Some(directory) = stack.pop() {
+        for entry in fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                if !entry.ends_with("router-plugins/src/models/fetch") {
+                    stack.push(entry);
+                }
+            } else if entry.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&entry).unwrap();
+                for means in ["process::Command", "hf_hub"] {
+                    assert!(!text.contains(means), "{} uses {means}", entry.display());
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn only_the_named_kernel_modules_allow_unsafe_code() {
     // None yet. A kernel module that needs it is listed here and in ARCHITECTURE.md.
     let allowed: [&str; 0] = [];

@@ -1,7 +1,8 @@
 //! The built-in plugins of the prompt router, a folder a role and a folder or file a plugin.
 //!
 //! Beside them stand the rooms they share: [`graph`] (rank-biased overlap, sparse graphs, Leiden), [`neighbors`] (exact and
-//! approximate nearest-neighbor search), [`nn`] (small neural networks on candle), [`models`] (encoder models on disk).
+//! approximate nearest-neighbor search), [`nn`] (small neural networks on candle), [`models`] (encoder models on disk),
+//! [`text`] (tokenization, windows, conversations).
 //!
 //! A binary, test, bench or example that collects plugins must say `use router_plugins as _;`: the linker silently drops a
 //! crate that nothing mentions. [`builtin`] gives a registry of them without that machinery.
@@ -17,6 +18,7 @@ pub mod neighbors;
 #[cfg(feature = "candle")]
 pub mod nn;
 pub mod policies;
+pub mod text;
 
 use router_core::{
     AggregatorRole, ClassifierRole, DiscovererRole, EmbedderRole, EstimatorRole, PolicyRole, Registry, Result,

@@ -164,6 +164,8 @@ impl Router {
             }
             Reason::NoTask => "the prompt belongs to no discovered task: general estimates decide".to_owned(),
             Reason::Truncated => "the prompt is longer than the encoder's limit: only a part of it was read".to_owned(),
+            Reason::PartsNotRead { parts: 1 } => "a part of the prompt is no text and was not read".to_owned(),
+            Reason::PartsNotRead { parts } => format!("{parts} parts of the prompt are no text and were not read"),
             Reason::Other { text } => text.clone(),
         }
     }

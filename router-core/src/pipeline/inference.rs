@@ -212,6 +212,12 @@ impl Router {
             eligible: &buffers.eligible,
         };
         self.policy.choose(&choice, out)?;
+        for (prompt, decision) in prompts.iter().zip(out.iter_mut()) {
+            let parts = prompt.parts_not_read();
+            if parts > 0 {
+                decision.reasons.push(Reason::PartsNotRead { parts });
+            }
+        }
         if buffers.tasks.tasks() > 0 {
             for (row, decision) in out.iter_mut().enumerate() {
                 if buffers.tasks.assigned(row).is_none() {

@@ -69,12 +69,17 @@ pub fn cases(role: &str) -> Vec<Case> {
     router::CASES.iter().chain(of_role).copied().collect()
 }
 
-/// Holds the plugin `role`/`name` of `registry` against all cases of its role but `except`, and gives a line a failure.
-pub fn check(mut registry: Registry, role: &str, name: &str, except: &[&str]) -> Vec<String> {
+/// Holds the plugin `role`/`name` of `registry` with `parameters` (a JSON object; null for the defaults alone) against all cases of
+/// its role but `except`, and gives a line a failure.
+pub fn check(mut registry: Registry, role: &str, name: &str, parameters: Value, except: &[&str]) -> Vec<String> {
     if let Err(error) = components::register(&mut registry) {
         return vec![error.to_string()];
     }
-    let parameters = Map::new();
+    let parameters = match parameters {
+        Value::Object(parameters) => parameters,
+        Value::Null => Map::new(),
+        other => return vec![format!("{role}/{name}: parameters are an object, not {other}")],
+    };
     let subject = Subject { registry: &registry, role, name, parameters: &parameters };
     let all = cases(role);
     let unknown = except.iter().filter(|name| !all.iter().any(|case| case.name == **name));

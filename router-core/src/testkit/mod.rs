@@ -23,12 +23,18 @@ pub use case::{Case, Subject, Verdict, cases, check};
 
 /// Makes a test that holds a plugin against every case of its role: `conformance!(EstimatorRole, MyConfig);`, or with cases
 /// that do not apply, and why: `conformance!(EstimatorRole, MyConfig, except = ["better than the global mean"]);`.
+///
+/// A plugin that does not stand on its defaults alone, such as one that reads a model from disk, names what it needs:
+/// `conformance!(EmbedderRole, MyConfig, parameters = serde_json::json!({ "model": "tests/fixtures/tiny" }), except = []);`.
 #[macro_export]
 macro_rules! conformance {
     ($role:ty, $config:ty) => {
         $crate::conformance!($role, $config, except = []);
     };
     ($role:ty, $config:ty, except = [$($except:literal),* $(,)?]) => {
+        $crate::conformance!($role, $config, parameters = ::std::default::Default::default(), except = [$($except),*]);
+    };
+    ($role:ty, $config:ty, parameters = $parameters:expr, except = [$($except:literal),* $(,)?]) => {
         #[test]
         fn conformance() {
             let mut registry = $crate::Registry::new();
@@ -37,6 +43,7 @@ macro_rules! conformance {
                 registry,
                 <$role as $crate::registry::Role>::NAME,
                 <$config as $crate::PluginConfig>::NAME,
+                $parameters,
                 &[$($except),*],
             );
             assert!(failures.is_empty(), "{}", failures.join("\n"));

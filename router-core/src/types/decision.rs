@@ -62,6 +62,11 @@ pub enum Reason {
     NoTask,
     /// The prompt was longer than the encoder's limit, and only the part within it was read.
     Truncated,
+    /// Parts of the prompt are no text (images, audio, files), and were not read.
+    PartsNotRead {
+        /// How many.
+        parts: u32,
+    },
     /// A policy's own reason, in its own words.
     Other {
         /// The words.

@@ -187,9 +187,16 @@ fn read_content(value: Value) -> Result<PromptContent, (String, String)> {
                 .map_err(|_| (place(".role"), format!("{role} is none of system, user, assistant, tool")))?,
         };
         match fields.get("content") {
-            Some(Value::String(content)) => Ok(Message { role, content: content.clone() }),
+            Some(Value::String(content)) => Ok(Message::new(role, content)),
             None => Err((place(".content"), "the field is missing".to_owned())),
-            Some(other) => Err((place(".content"), format!("expected a string, found {}", object::kind_of(other)))),
+            // An answer that only calls tools.
+            Some(Value::Null) if role == MessageRole::Assistant => Ok(Message::new(role, "")),
+            Some(Value::Array(_)) => serde_json::from_value(message.clone())
+                .map_err(|error| (place(".content"), format!("not a list of content parts: {error}"))),
+            Some(other) => Err((
+                place(".content"),
+                format!("expected a string or a list of parts, found {}", object::kind_of(other)),
+            )),
         }
     };
     messages.iter().enumerate().map(read).collect::<Result<_, _>>().map(PromptContent::Messages)

@@ -309,7 +309,7 @@ fn hundreds_of_near_duplicates_make_few_findings() {
 }
 
 fn written() -> Dataset {
-    let say = |role, content: &str| Message { role, content: content.into() };
+    let say = |role, content: &str| Message::new(role, content);
     let mut tagged =
         Prompt::new("quote\" comma, line\nend", "text \u{1F600} with \"quotes\"\nand lines").with_benchmark("x");
     tagged.tags = vec!["one".into(), "two".into()];
@@ -326,6 +326,21 @@ fn written() -> Dataset {
     };
     let outcomes = Outcomes::from_rows(2, vec![vec![rich, Outcome::new(1, 1.0)], vec![]]).unwrap();
     Dataset::new("written", vec![tagged, chat], pool, outcomes).unwrap()
+}
+
+#[test]
+fn content_may_be_a_list_of_parts() {
+    let line = |content: &str| format!(r#"{{"prompt_id": "p", "prompt": [{{"role": "user", "content": {content}}}]}}"#);
+    let parts = r#"[{"type": "text", "text": "What is"}, {"type": "image_url"}, {"type": "text", "text": "this?"}]"#;
+    let head = b"prompt_id,model,quality,cost_usd,input_tokens,output_tokens\n";
+    let place = with(&[("prompts.jsonl", line(parts).as_bytes()), ("outcomes.csv", head)]);
+    let data = read(place.path()).unwrap();
+    let prompt = &data.prompts()[0];
+    assert_eq!((&*prompt.text(), prompt.parts_not_read()), ("What is\nthis?", 1));
+    for wrong in [r#"[{"type": "image_url"}]"#, "null", "3"] {
+        let place = with(&[("prompts.jsonl", line(wrong).as_bytes()), ("outcomes.csv", head)]);
+        assert!(check(place.path()).errors().count() > 0, "{wrong}");
+    }
 }
 
 #[test]
