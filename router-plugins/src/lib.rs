@@ -35,6 +35,7 @@ pub fn builtin() -> Result<Registry> {
     registry.register::<EmbedderRole, embedders::concat::ConcatConfig>(ORIGIN)?;
     registry.register::<EmbedderRole, embedders::features::FeaturesConfig>(ORIGIN)?;
     registry.register::<EmbedderRole, embedders::hashing::HashingConfig>(ORIGIN)?;
+    registry.register::<EmbedderRole, embedders::static_vectors::StaticConfig>(ORIGIN)?;
     registry.register::<DiscovererRole, discoverers::graph::GraphConfig>(ORIGIN)?;
     registry.register::<DiscovererRole, discoverers::kmeans::KmeansConfig>(ORIGIN)?;
     registry.register::<DiscovererRole, discoverers::labels::LabelsConfig>(ORIGIN)?;

@@ -7,7 +7,7 @@ use assert_cmd::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::world::{CONFIG, router_in};
+use crate::world::{CONFIG, fresh, router_in};
 
 /// The binary in `directory`, with its cache below it and no Python.
 fn router(directory: &Path) -> Command {
@@ -102,4 +102,65 @@ fn a_configuration_without_a_model_needs_none() {
     let (message, status) = failure(router(directory.path()).args(["embedder", "fetch", "--config", "C.toml"]));
     assert_eq!(status, 2);
     assert!(message.contains("C.toml:5") && message.contains("embedder.dimension"), "{message}");
+}
+
+/// The tiny static model among the fixtures of router-plugins.
+const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../router-plugins/tests/fixtures/encoders/tiny-static");
+
+#[test]
+fn a_router_with_a_fetched_model_finds_it_by_name_and_says_what_it_did_not_read() {
+    let directory = fresh();
+    let path = directory.path();
+    let config =
+        CONFIG.replace("use = \"hashing\"\ndimension = 256", "use = \"static\"\nmodel = \"tiny\"\nmax_tokens = 40");
+    fs::write(path.join("C.toml"), config).unwrap();
+    let train = ["train", "--config", "C.toml", "--data", "data", "--out", "artifact"];
+    let (message, status) = failure(router(path).args(train));
+    assert_eq!(status, 2);
+    assert!(message.contains("router embedder fetch tiny --from DIR"), "{message}");
+    router(path).args(["embedder", "fetch", "tiny", "--from", TINY]).assert().success();
+    router(path).args(train).assert().success();
+    let manifest = fs::read_to_string(path.join("artifact/manifest.json")).unwrap();
+    assert!(manifest.contains("\"tiny\"") && !manifest.contains(path.to_str().unwrap()), "{manifest}");
+
+    let long = "write a poem about it, ".repeat(50);
+    let route = ["route", "--router", "artifact"];
+    let cut = "only a part of it was read";
+    router(path).args(route).args(["--explain", &long]).assert().success().stdout(predicates::str::contains(cut));
+    let (short, _) = document(router(path).args(route).arg("write a poem"));
+    assert!(!short["reasons"].to_string().contains(cut), "{short}");
+    let parts = serde_json::json!([{ "type": "text", "text": "what is this?" }, { "type": "image_url" }]);
+    let lines = [
+        serde_json::json!({ "prompt": long }),
+        serde_json::json!({ "prompt": [{ "role": "user", "content": parts }] }),
+        serde_json::json!({ "prompt": [{ "role": "user", "content": "write a poem" }] }),
+    ];
+    let input: Vec<String> = lines.iter().map(Value::to_string).collect();
+    let output = router(path).args(route).arg("-").write_stdin(input.join("\n")).output().unwrap();
+    let answers: Vec<Value> = output
+        .stdout
+        .split(|&byte| byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect();
+    let reasons: Vec<String> = answers.iter().map(|answer| answer["reasons"].to_string()).collect();
+    assert!(reasons[0].contains(cut), "{reasons:?}");
+    assert!(reasons[1].contains("a part of the prompt is no text"), "{reasons:?}");
+    assert_eq!(
+        (answers[2]["model"].clone(), answers[2]["score"].clone()),
+        (short["model"].clone(), short["score"].clone())
+    );
+
+    // Another model under that name is not taken for it.
+    let other = path.join("other");
+    fs::create_dir_all(&other).unwrap();
+    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+        fs::copy(Path::new(TINY).join(name), other.join(name)).unwrap();
+    }
+    let config = fs::read_to_string(other.join("config.json")).unwrap();
+    fs::write(other.join("config.json"), config.replace("true", "false")).unwrap();
+    router(path).args(["embedder", "fetch", "tiny", "--from", "other"]).assert().success();
+    let (message, status) = failure(router(path).args(route).arg("write a poem"));
+    assert_eq!(status, 2);
+    assert!(message.contains("another model than the router was trained with"), "{message}");
 }

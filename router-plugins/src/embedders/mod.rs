@@ -3,3 +3,4 @@
 pub mod concat;
 pub mod features;
 pub mod hashing;
+pub mod static_vectors;
