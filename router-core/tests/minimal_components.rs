@@ -5,11 +5,12 @@
 
 use router_core::Registry;
 use router_core::testkit::{check, components};
+use serde_json::Value;
 
 fn failures(role: &str, except: &[&str]) -> Vec<String> {
     let mut registry = Registry::new();
     components::register(&mut registry).unwrap();
-    check(registry, role, &format!("minimal-{role}"), except)
+    check(registry, role, &format!("minimal-{role}"), Value::Null, except)
 }
 
 #[test]

