@@ -66,7 +66,7 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Demo(Demo),
-    /// Checks, describes and splits dataset directories
+    /// Checks, describes, converts and splits dataset directories
     #[command(subcommand, arg_required_else_help = true, disable_help_subcommand = true)]
     Data(Data),
     Train(Train),
@@ -106,6 +106,7 @@ pub(crate) struct Demo {
 pub(crate) enum Data {
     Check(DataCheck),
     Stats(DataStats),
+    Export(DataExport),
     Split(DataSplit),
 }
 
@@ -125,8 +126,9 @@ Examples:
 
 A dataset directory holds:
   models.json       [{\"model\", \"input_usd_per_mtok\", \"output_usd_per_mtok\", \"context_window\"?, \"tags\"?}]
-  prompts.jsonl     {\"prompt_id\", \"prompt\", \"benchmark\"?, \"tags\"?}
-  outcomes.csv.gz   prompt_id,model,quality,cost_usd,input_tokens,output_tokens     (or .csv, .jsonl)"
+  prompts.jsonl     {\"prompt_id\", \"prompt\", \"benchmark\"?, \"tags\"?}               (or prompts.parquet)
+  outcomes.csv.gz   prompt_id,model,quality,cost_usd,input_tokens,output_tokens[,weight][,propensity]
+                    (or outcomes.csv, .jsonl, .parquet)"
 )]
 pub(crate) struct DataCheck {
     /// The dataset directory
@@ -134,18 +136,52 @@ pub(crate) struct DataCheck {
     pub(crate) directory: PathBuf,
 }
 
-/// Describes a dataset directory: prompts, models, outcomes, costs
+/// Describes a dataset directory at a glance
+///
+/// Coverage, costs, lengths, duplicates; every model's mean quality with its 95% interval and mean cost, best first; every
+/// benchmark's size and best model. Means count weights and, for logs, inverse propensities.
 #[derive(Debug, Args)]
 #[command(
     next_display_order = None,
     after_help = "\
 Examples:
-  router data stats my-data"
+  router data stats my-data
+  router data stats my-data --json | jq '.models[] | {model, mean_quality, quality_ci}'"
 )]
 pub(crate) struct DataStats {
     /// The dataset directory
     #[arg(value_name = "DIR")]
     pub(crate) directory: PathBuf,
+}
+
+/// Writes a dataset directory in another format
+///
+/// Every command reads both formats; nothing is lost on the way from one to the other.
+#[derive(Debug, Args)]
+#[command(
+    next_display_order = None,
+    after_help = "\
+Examples:
+  router data export --format parquet --data my-data --out my-data-parquet
+  router data export --format jsonl --data my-data-parquet --out my-data"
+)]
+pub(crate) struct DataExport {
+    /// The dataset directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// What to write: prompts.jsonl and outcomes.csv.gz, or prompts.parquet and outcomes.parquet
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub(crate) format: ExportFormat,
+    /// Where to write; a dataset directory that is there is replaced
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+}
+
+/// What `router data export` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ExportFormat {
+    Jsonl,
+    Parquet,
 }
 
 /// Splits a dataset directory into train and test, near duplicates kept on one side
@@ -160,8 +196,8 @@ pub(crate) struct DataStats {
 Examples:
   router data split my-data --out my-split
   router data split my-data --out my-split --by random --test 0.5 --seed 3
-  router data split my-data --out my-split --by benchmark             writes my-split/BENCHMARK/{train,test}
-  router data split my-data --out my-split --leave-out gsm8k          writes my-split/{train,test}"
+  router data split my-data --out my-split --by benchmark
+  router data split my-data --out my-split --leave-out gsm8k"
 )]
 pub(crate) struct DataSplit {
     /// The dataset directory
@@ -184,11 +220,9 @@ pub(crate) struct DataSplit {
 /// How `router data split` deals prompts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum SplitBy {
-    /// By chance alone
+    // Help texts of values would spread the options of the command over two screens.
     Random,
-    /// By chance, every benchmark on both sides in the same share
     Stratified,
-    /// Leave one benchmark out, each in turn
     Benchmark,
 }
 

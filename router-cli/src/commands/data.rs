@@ -1,25 +1,28 @@
-//! `router data`: dataset directories checked, described and split.
+//! `router data`: dataset directories checked, described, converted and split.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use router_core::{Dataset, Error, ErrorKind, Result, Seed};
-use router_data::directory::{self, Findings};
+use router_data::directory::{self, Findings, Format};
 use router_data::split::{self, Split};
-use router_data::stats::Stats;
+use router_data::stats::{Distribution, ModelStats, Stats};
 use serde_json::json;
 
 use super::{BAD_INPUT, Session, read};
-use crate::arguments::{Data, DataCheck, DataSplit, DataStats, SplitBy};
-use crate::table::{Align, Table, count, percent, plural, score, usd};
+use crate::arguments::{Data, DataCheck, DataExport, DataSplit, DataStats, ExportFormat, SplitBy};
+use crate::table::{Align, Table, count, interval, percent, plural, score, short_score, usd};
 
 /// Most findings that are shown to people; programs get all.
 const SHOWN: usize = 100;
+/// Most benchmarks that are shown to people.
+const BENCHMARKS_SHOWN: usize = 20;
 
 pub(super) fn run(arguments: &Data, session: &mut Session) -> Result<u8> {
     match arguments {
         Data::Check(arguments) => check(arguments, session),
         Data::Stats(arguments) => stats(arguments, session).map(|()| 0),
+        Data::Export(arguments) => export(arguments, session).map(|()| 0),
         Data::Split(arguments) => split(arguments, session).map(|()| 0),
     }
 }
@@ -52,35 +55,106 @@ fn stats(arguments: &DataStats, session: &mut Session) -> Result<()> {
         plural(stats.models.len(), "model"),
         plural(stats.outcomes, "outcome"),
     ))?;
-    let mut models = Table::new([
+    for (what, told) in glance(&stats) {
+        output.line(format_args!("{what:<16}{told}"))?;
+    }
+    output.line(format_args!("\n{}", model_table(&stats).render()))?;
+    if !stats.benchmarks.is_empty() {
+        output.line(format_args!("\n{}", benchmark_table(&stats).render()))?;
+    }
+    if stats.benchmarks.len() > BENCHMARKS_SHOWN {
+        output.line(format_args!("... and {} more; --json has all", stats.benchmarks.len() - BENCHMARKS_SHOWN))?;
+    }
+    Ok(())
+}
+
+/// What there is to know before the tables: a name and a line each.
+fn glance(stats: &Stats) -> Vec<(&'static str, String)> {
+    let spread = |spread: Option<Distribution>| match spread {
+        Some(spread) => format!(
+            "median {}, mean {:.0}, 90% up to {}, at most {}",
+            count(spread.median as usize),
+            spread.mean,
+            count(spread.ninetieth as usize),
+            count(spread.maximum as usize)
+        ),
+        None => "not measured".to_owned(),
+    };
+    let mut lines = vec![("coverage", format!("{} of pairs have an outcome", percent(stats.coverage)))];
+    if let Some(each) = stats.outcomes_per_prompt {
+        lines.push(("a prompt has", format!("{} to {} outcomes, median {}", each.minimum, each.maximum, each.median)));
+    }
+    lines.push(("costs", format!("measured in {} of outcomes", percent(stats.cost_known))));
+    if stats.propensity_known > 0.0 {
+        lines.push((
+            "propensities",
+            format!("known in {} of outcomes; the means below use them", percent(stats.propensity_known)),
+        ));
+    }
+    lines.push((
+        "best of all",
+        format!("{} mean of each prompt's best outcome", stats.oracle.map_or_else(|| "-".to_owned(), score)),
+    ));
+    lines.push(("prompt tokens", format!("{} (four bytes a token)", spread(stats.prompt_tokens))));
+    lines.push(("output tokens", spread(stats.output_tokens)));
+    lines.push((
+        "duplicates",
+        match stats.near_duplicates {
+            0 => "none, and no near duplicates".to_owned(),
+            near => format!(
+                "{} of an earlier text; {} with near duplicates, at most {} alike",
+                plural(stats.duplicate_texts, "prompt"),
+                plural(near, "prompt"),
+                stats.largest_group
+            ),
+        },
+    ));
+    lines
+}
+
+/// The models, best first.
+fn model_table(stats: &Stats) -> Table {
+    let mut table = Table::new([
         ("model", Align::Left),
         ("outcomes", Align::Right),
         ("mean quality", Align::Right),
+        ("95% interval", Align::Right),
         ("mean cost", Align::Right),
     ]);
-    for model in &stats.models {
-        models.row([
+    let mut models: Vec<&ModelStats> = stats.models.iter().collect();
+    let quality = |model: &ModelStats| model.mean_quality.unwrap_or(-1.0);
+    models.sort_by(|a, b| quality(b).total_cmp(&quality(a)));
+    for model in models {
+        table.row([
             model.model.clone(),
             count(model.outcomes),
             model.mean_quality.map_or_else(|| "-".to_owned(), score),
+            model.quality_ci.map_or_else(|| "-".to_owned(), |ci| interval(ci, short_score)),
             usd(model.mean_cost_usd),
         ]);
     }
-    output.line(models.render())?;
-    if !stats.benchmarks.is_empty() {
-        let mut benchmarks = Table::new([("benchmark", Align::Left), ("prompts", Align::Right)]);
-        for (benchmark, &prompts) in &stats.benchmarks {
-            benchmarks.row([benchmark.clone(), count(prompts)]);
-        }
-        output.line(format_args!("\n{}", benchmarks.render()))?;
+    table
+}
+
+/// The benchmarks, largest first.
+fn benchmark_table(stats: &Stats) -> Table {
+    let mut table = Table::new([
+        ("benchmark", Align::Left),
+        ("prompts", Align::Right),
+        ("best model", Align::Left),
+        ("its quality", Align::Right),
+    ]);
+    let mut benchmarks: Vec<_> = stats.benchmarks.iter().collect();
+    benchmarks.sort_by_key(|(_, benchmark)| std::cmp::Reverse(benchmark.prompts));
+    for (name, benchmark) in benchmarks.into_iter().take(BENCHMARKS_SHOWN) {
+        table.row([
+            name.clone(),
+            count(benchmark.prompts),
+            benchmark.best_model.clone().unwrap_or_else(|| "-".to_owned()),
+            benchmark.best_quality.map_or_else(|| "-".to_owned(), score),
+        ]);
     }
-    output.line(format_args!(
-        "\npairs with an outcome    {}\noutcomes with a cost     {}\nbest of all models       {}\nnear-duplicate groups    {}",
-        percent(stats.coverage),
-        percent(stats.cost_known),
-        stats.oracle.map_or_else(|| "-".to_owned(), score),
-        count(stats.near_duplicate_groups),
-    ))
+    table
 }
 
 /// The share of prompts in the test part where none is given.

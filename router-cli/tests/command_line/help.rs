@@ -14,9 +14,10 @@ fn help(arguments: &[&str]) -> String {
 #[test]
 fn every_command_helps() {
     insta::assert_snapshot!("router", help(&[]));
-    let commands: [&[&str]; 15] = [
+    let commands: [&[&str]; 16] = [
         &["data"],
         &["data", "check"],
+        &["data", "export"],
         &["data", "split"],
         &["data", "stats"],
         &["demo"],

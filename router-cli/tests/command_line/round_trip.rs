@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::world::{files, fitted, fresh, router_in};
+use crate::world::{files, fitted, fresh, router_in, transcript};
 
 #[test]
 fn a_user_s_way() {
@@ -129,6 +129,39 @@ fn a_split_parts_every_prompt_once() {
     let all: std::collections::BTreeSet<&String> = train.iter().chain(&test).collect();
     assert_eq!((all.len(), train.len() + test.len()), (120, 120));
     router_in(path).args(["data", "check", "parts/test"]).assert().success();
+}
+
+#[test]
+fn parquet_trains_the_same_router_and_comes_back_as_it_was() {
+    let directory = fresh();
+    let path = directory.path();
+    let export = |format: &str, data: &str, out: &str| {
+        router_in(path).args(["data", "export", "--format", format, "--data", data, "--out", out]).assert().success();
+    };
+    export("jsonl", "data", "plain");
+    export("parquet", "plain", "columns");
+    export("jsonl", "columns", "again");
+    assert_eq!(files(&path.join("plain")), files(&path.join("again")));
+    let names: Vec<String> = files(&path.join("columns")).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["models.json", "outcomes.parquet", "prompts.parquet"]);
+    for (data, out) in [("plain", "one"), ("columns", "two")] {
+        router_in(path).args(["data", "check", data]).assert().success();
+        router_in(path).args(["data", "stats", data]).assert().success();
+        router_in(path).args(["train", "--config", "C.toml", "--data", data, "--out", out]).assert().success();
+    }
+    assert!(files(&path.join("one")) == files(&path.join("two")), "the same data gives the same artifact");
+    router_in(path).args(["eval", "--router", "one", "--data", "columns", "--resamples", "100"]).assert().success();
+    router_in(path)
+        .args(["data", "export", "--format", "parquet", "--data", "plain", "--out", "plain"])
+        .assert()
+        .code(2);
+}
+
+#[test]
+fn stats_are_shown_at_a_glance() {
+    let text = transcript(fitted(), &["data", "stats", "data"], "");
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    insta::assert_snapshot!(text);
 }
 
 #[test]

@@ -5,4 +5,4 @@ mod keywords;
 mod profile;
 
 pub use cards::{Exemplar, ModelCard, TaskCard, TaskCards};
-pub use profile::{ModelScore, TaskProfile, Tasks};
+pub use profile::{ModelScore, TaskProfile, Tasks, wilson};

@@ -146,7 +146,7 @@ fn profile(outcomes: &Outcomes, members: &[usize], global: &[f64], config: &Task
             let strength = config.shrinkage.max(f64::EPSILON);
             let score = (total + strength * prior) / (weight + strength);
             let mean = if weight > 0.0 { total / weight } else { score };
-            ModelScore { score, mean, interval: wilson(mean, count), outcomes: count }
+            ModelScore { score, mean, interval: wilson(mean, count as f64), outcomes: count }
         })
         .collect();
     let candidates = candidates(outcomes, members, &models, config.coverage);
@@ -187,12 +187,13 @@ fn candidates(outcomes: &Outcomes, members: &[usize], models: &[ModelScore], cov
 }
 
 /// The 95% Wilson score interval of a mean in [0, 1] over `count` outcomes; [0, 1] without one. For graded outcomes it is
-/// conservative, since their variance is at most that of 0/1 outcomes.
-fn wilson(mean: f64, count: usize) -> (f64, f64) {
-    if count == 0 {
+/// conservative, since their variance is at most that of 0/1 outcomes. For weighted outcomes `count` is the effective one,
+/// (sum of weights)^2 / (sum of squared weights) (Kish, "Survey sampling", 1965).
+pub fn wilson(mean: f64, count: f64) -> (f64, f64) {
+    if count <= 0.0 {
         return (0.0, 1.0);
     }
-    let (n, z) = (count as f64, 1.959_963_984_540_054_f64);
+    let (n, z) = (count, 1.959_963_984_540_054_f64);
     let center = mean + z * z / (2.0 * n);
     let half = z * (mean * (1.0 - mean) / n + z * z / (4.0 * n * n)).max(0.0).sqrt();
     let scale = 1.0 + z * z / n;
@@ -222,7 +223,7 @@ mod tests {
     #[test]
     fn wilson_agrees_with_the_published_value() {
         // Wilson's interval for 8 of 10, as in Brown, Cai and DasGupta (2001): 0.490 to 0.943.
-        let (low, high) = wilson(0.8, 10);
+        let (low, high) = wilson(0.8, 10.0);
         assert!((low - 0.490).abs() < 5e-4 && (high - 0.943).abs() < 5e-4, "{low} {high}");
     }
 

@@ -120,6 +120,11 @@ impl Dataset {
             hash.update(outcome.cost_usd.unwrap_or(-1.0).to_le_bytes());
             hash.update(outcome.input_tokens.map_or(-1, i64::from).to_le_bytes());
             hash.update(outcome.output_tokens.map_or(-1, i64::from).to_le_bytes());
+            // Only where there is one, so that data sets without logs keep the fingerprint that artifacts hold.
+            if let Some(propensity) = outcome.propensity {
+                hash.update(b"propensity");
+                hash.update(propensity.to_le_bytes());
+            }
         }
         crate::artifact::hex(&hash.finalize())
     }
@@ -137,7 +142,8 @@ pub struct TrainingSet {
 }
 
 impl TrainingSet {
-    /// All rows of `dataset`, with `embeddings` n x d in the same order.
+    /// All rows of `dataset`, with `embeddings` n x d in the same order. Propensities become weights here, once for every part
+    /// that learns ([`Outcomes::inverse_propensity_weighted`]).
     ///
     /// # Errors
     /// [`ErrorKind::Shape`] if there is not one embedding a prompt; [`ErrorKind::Data`] without a prompt or an outcome;
@@ -154,7 +160,7 @@ impl TrainingSet {
         }
         embeddings.view().check_finite("embeddings")?;
         let rows = (0..dataset.prompts().len()).collect();
-        let outcomes = Arc::new(dataset.outcomes().clone());
+        let outcomes = Arc::new(dataset.outcomes().inverse_propensity_weighted());
         Ok(Self { dataset, rows, embeddings, outcomes })
     }
 
@@ -190,7 +196,7 @@ impl TrainingSet {
         self.dataset.models()
     }
 
-    /// The outcomes of this set, a row a prompt.
+    /// The outcomes of this set, a row a prompt; their weights hold the inverse propensities.
     pub fn outcomes(&self) -> &Outcomes {
         &self.outcomes
     }

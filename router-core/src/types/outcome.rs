@@ -11,8 +11,10 @@ pub struct Outcome {
     pub model: ModelIndex,
     /// How good the answer was, in [0, 1].
     pub quality: f32,
-    /// How much this outcome counts in training; 1 unless said otherwise. For outcomes from logs: 1 / propensity.
+    /// How much this outcome counts in training; 1 unless said otherwise.
     pub weight: f32,
+    /// For an outcome from a log: the probability with which the logging policy sent the prompt to this model, in (0, 1].
+    pub propensity: Option<f32>,
     /// What the call cost in US dollars, where measured.
     pub cost_usd: Option<f64>,
     /// Input tokens as the model's tokenizer counted them, where measured.
@@ -24,7 +26,7 @@ pub struct Outcome {
 impl Outcome {
     /// An outcome of `quality` and nothing else known.
     pub fn new(model: ModelIndex, quality: f32) -> Self {
-        Self { model, quality, weight: 1.0, cost_usd: None, input_tokens: None, output_tokens: None }
+        Self { model, quality, weight: 1.0, propensity: None, cost_usd: None, input_tokens: None, output_tokens: None }
     }
 }
 
@@ -40,7 +42,8 @@ impl Outcomes {
     /// Outcomes of `models` models: row i holds those of prompt i, in any order; they are sorted by model.
     ///
     /// # Errors
-    /// [`ErrorKind::Data`] for a quality outside [0, 1], a weight or cost that is negative, or a model twice in a row;
+    /// [`ErrorKind::Data`] for a quality outside [0, 1], a weight or cost that is negative, a propensity outside (0, 1], or a
+    /// model twice in a row;
     /// [`ErrorKind::NonFinite`] for a NaN; [`ErrorKind::UnknownModel`] for a model beyond the pool.
     pub fn from_rows(models: usize, rows: Vec<Vec<Outcome>>) -> Result<Self> {
         let mut offsets = Vec::with_capacity(rows.len() + 1);
@@ -85,6 +88,13 @@ impl Outcomes {
         if outcome.weight < 0.0 {
             return Err(Error::new(ErrorKind::Data, format!("{}: weight {} is negative", place(), outcome.weight))
                 .at_field("weight"));
+        }
+        if let Some(propensity) = outcome.propensity
+            && !(propensity > 0.0 && propensity <= 1.0)
+        {
+            return Err(Error::new(ErrorKind::Data, format!("{}: propensity {propensity} is outside (0, 1]", place()))
+                .at_field("propensity")
+                .help("the probability that this model was asked"));
         }
         if outcome.cost_usd.is_some_and(|cost| !cost.is_finite() || cost < 0.0) {
             return Err(Error::new(ErrorKind::Data, format!("{}: the cost is not a cost", place()))
@@ -151,6 +161,43 @@ impl Outcomes {
         Self { models: self.models, offsets, entries }
     }
 
+    /// The same outcomes with propensities turned into weights, for training on logs; unchanged where there is none. O(outcomes).
+    ///
+    /// An outcome's weight is multiplied by 1 / propensity (Horvitz and Thompson, 1952), clipped and self-normalized within
+    /// every model:
+    ///
+    /// - Clipped, because one call of small propensity would otherwise stand for a thousand (Swaminathan and Joachims,
+    ///   "Counterfactual risk minimization", ICML 2015): at the mean of the model's inverse propensities times the square root of
+    ///   their count, which keeps the estimate consistent (Ionides, "Truncated importance sampling", 2008, section 3).
+    /// - Self-normalized, because sums of inverse propensities are themselves noise (Swaminathan and Joachims, "The
+    ///   self-normalized estimator for counterfactual learning", NIPS 2015): the factors of a model average 1, so that its mean
+    ///   is the weighted mean, and whatever counts outcomes (shrinkage, penalties) counts calls.
+    ///
+    /// An outcome without a propensity beside others with one counts as if it had been certain.
+    pub fn inverse_propensity_weighted(&self) -> Self {
+        let mut weighted = self.clone();
+        if self.entries.iter().all(|outcome| outcome.propensity.is_none()) {
+            return weighted;
+        }
+        let factor = |outcome: &Outcome| outcome.propensity.map_or(1.0, |propensity| 1.0 / f64::from(propensity));
+        let mut sums = vec![(0.0f64, 0usize); self.models];
+        for outcome in &self.entries {
+            sums[outcome.model].0 += factor(outcome);
+            sums[outcome.model].1 += 1;
+        }
+        let caps: Vec<f64> = sums.iter().map(|&(sum, count)| sum / (count.max(1) as f64).sqrt()).collect();
+        let mut clipped = vec![0.0f64; self.models];
+        for outcome in &self.entries {
+            clipped[outcome.model] += factor(outcome).min(caps[outcome.model]);
+        }
+        for outcome in &mut weighted.entries {
+            let mean = clipped[outcome.model] / sums[outcome.model].1 as f64;
+            let share = factor(outcome).min(caps[outcome.model]) / mean;
+            outcome.weight = (f64::from(outcome.weight) * share) as f32;
+        }
+        weighted
+    }
+
     /// The weighted mean quality of every model, and how many outcomes stand behind it; `None` for a model never seen.
     pub fn mean_quality(&self) -> Vec<Option<(f64, usize)>> {
         let mut sums = vec![(0.0f64, 0.0f64, 0usize); self.models];
@@ -201,7 +248,53 @@ mod tests {
         assert_eq!(kind(Outcome::new(0, 1.5)), ErrorKind::Data);
         assert_eq!(kind(Outcome { weight: -1.0, ..Outcome::new(0, 0.5) }), ErrorKind::Data);
         assert_eq!(kind(Outcome { cost_usd: Some(-1.0), ..Outcome::new(0, 0.5) }), ErrorKind::Data);
+        for propensity in [0.0, -0.5, 1.5, f32::NAN] {
+            assert_eq!(kind(Outcome { propensity: Some(propensity), ..Outcome::new(0, 0.5) }), ErrorKind::Data);
+        }
         let twice = vec![vec![Outcome::new(0, 0.5), Outcome::new(0, 0.5)]];
         assert_eq!(Outcomes::from_rows(2, twice).unwrap_err().kind(), ErrorKind::Data);
+    }
+    fn logged(model: ModelIndex, quality: f32, propensity: f32) -> Outcome {
+        Outcome { propensity: Some(propensity), ..Outcome::new(model, quality) }
+    }
+
+    #[test]
+    fn inverse_propensities_by_hand() {
+        // Model 0: factors 2, 4, 10 of mean 16/3; the cap, 16/3 * sqrt(3) = 9.24, cuts the last. Model 1: all alike.
+        let rows = vec![
+            vec![logged(0, 1.0, 0.5)],
+            vec![Outcome { weight: 3.0, ..logged(0, 0.0, 0.25) }],
+            vec![logged(0, 0.5, 0.1)],
+            vec![logged(1, 0.2, 0.5)],
+        ];
+        let outcomes = Outcomes::from_rows(2, rows).unwrap().inverse_propensity_weighted();
+        let cap = 16.0 / 3f64.sqrt();
+        let mean = (6.0 + cap) / 3.0;
+        let expected = [2.0 / mean, 3.0 * 4.0 / mean, cap / mean, 1.0];
+        for ((_, outcome), expected) in outcomes.iter().zip(expected) {
+            assert!((f64::from(outcome.weight) - expected).abs() < 1e-6, "{} {expected}", outcome.weight);
+        }
+        let plain = Outcomes::from_rows(1, vec![vec![Outcome { weight: 2.5, ..Outcome::new(0, 1.0) }]]).unwrap();
+        assert_eq!(plain.inverse_propensity_weighted(), plain);
+    }
+
+    #[test]
+    fn a_log_that_sends_hard_prompts_to_the_strong_model_ranks_right_with_propensities() {
+        // Strong 0.9 and 0.6 on easy and hard prompts, weak 0.8 and 0.2. Nine of ten hard prompts go to the strong, nine of ten
+        // easy ones to the weak: exactly as many calls of each kind as the propensities say.
+        let mut rows = Vec::new();
+        for (model, easy, hard) in [(0, (0.9, 0.1), (0.6, 0.9)), (1, (0.8, 0.9), (0.2, 0.1))] {
+            for (quality, propensity) in [easy, hard] {
+                let calls = (propensity * 1_000.0) as usize;
+                rows.extend((0..calls).map(|_| vec![logged(model, quality, propensity)]));
+            }
+        }
+        let outcomes = Outcomes::from_rows(2, rows).unwrap();
+        assert_eq!(outcomes.best_single(), 1, "the naive means are 0.63 and 0.74");
+        let weighted = outcomes.inverse_propensity_weighted();
+        assert_eq!(weighted.best_single(), 0);
+        for (mean, truth) in weighted.mean_quality().into_iter().zip([0.75, 0.5]) {
+            assert!((mean.unwrap().0 - truth).abs() < 1e-4, "{mean:?} {truth}");
+        }
     }
 }

@@ -3,13 +3,16 @@
 //! ```text
 //! models.json       [{"model", "input_usd_per_mtok", "output_usd_per_mtok", "context_window"?, "tags"?}]
 //! prompts.jsonl     {"prompt_id", "prompt", "benchmark"?, "description"?, "tags"?}
-//! outcomes.csv.gz   prompt_id,model,quality,cost_usd,input_tokens,output_tokens[,weight|,propensity]
+//! outcomes.csv.gz   prompt_id,model,quality,cost_usd,input_tokens,output_tokens[,weight][,propensity]
 //!                   or outcomes.csv, or outcomes.jsonl with the same fields
 //! ```
 //!
+//! `prompts.parquet` and `outcomes.parquet` hold the same as columns, and are read in their stead; a conversation may stand in a
+//! column `messages` of its own. A line is then a row, from 1.
+//!
 //! A prompt is a string or a list of chat messages `{"role", "content"}`. A quality lies in [0, 1]; an empty cell is unknown,
-//! and a row without a quality is an outcome that was not seen. A weight says how much an outcome counts; a propensity p
-//! stands for the weight 1 / p. Files are UTF-8, with or without a byte order mark, and lines end either way.
+//! and a row without a quality is an outcome that was not seen. A weight says how much an outcome counts; a propensity is the
+//! probability with which a logged call was sent to that model. Files are UTF-8, with or without a byte order mark, and lines end either way.
 //!
 //! [`read`] and [`check`] go the same way through the files, so that a directory reads exactly if a check finds no error.
 //! Both read everything into memory: O(bytes).
@@ -17,26 +20,29 @@
 mod csv_rows;
 mod encoding;
 mod findings;
+mod guard;
 mod models;
 mod object;
 mod outcomes;
+mod parquet_rows;
 mod prompts;
 mod source;
 mod warnings;
 mod write;
+mod write_parquet;
 
 use std::path::{Path, PathBuf};
 
 use router_core::{Dataset, Error, ErrorKind, Result};
 
 pub use findings::{Finding, Findings, Severity};
-pub use write::write;
+pub use write::{Format, write, write_as};
 
 use crate::near_duplicates;
 
 const MODELS: &str = "models.json";
-const PROMPTS: &str = "prompts.jsonl";
-const OUTCOMES: [&str; 3] = ["outcomes.csv.gz", "outcomes.csv", "outcomes.jsonl"];
+const PROMPTS: [&str; 2] = ["prompts.jsonl", "prompts.parquet"];
+const OUTCOMES: [&str; 4] = ["outcomes.csv.gz", "outcomes.csv", "outcomes.jsonl", "outcomes.parquet"];
 
 /// Reads the data set in directory `path`, with the near-duplicate groups of its prompts.
 ///
@@ -44,7 +50,7 @@ const OUTCOMES: [&str; 3] = ["outcomes.csv.gz", "outcomes.csv", "outcomes.jsonl"
 ///
 /// # Errors
 /// The first thing wrong, with its file, line and field: [`ErrorKind::Data`], [`ErrorKind::EmptyPool`],
-/// [`ErrorKind::Unsupported`] for Parquet, [`ErrorKind::Io`].
+/// [`ErrorKind::Io`].
 pub fn read(path: impl AsRef<Path>) -> Result<Dataset> {
     let path = path.as_ref();
     let mut findings = Findings::default();
@@ -94,7 +100,7 @@ fn load(path: &Path, findings: &mut Findings) -> Option<Loaded> {
         return None;
     }
     let models_path = find(path, &[MODELS], findings);
-    let prompts_path = find(path, &[PROMPTS], findings);
+    let prompts_path = find(path, &PROMPTS, findings);
     let outcomes_path = find(path, &OUTCOMES, findings);
     let mut models = models_path.as_ref().map(|path| models::read(path, findings)).unwrap_or_default();
     let prompts = prompts_path.as_ref().map(|path| prompts::read(path, findings)).unwrap_or_default();
@@ -121,27 +127,20 @@ fn load(path: &Path, findings: &mut Findings) -> Option<Loaded> {
     }
 }
 
-/// The one of `names` that is in `directory`; none, several, or Parquet in its stead is an error.
+/// The one of `names` that is in `directory`; none or several is an error.
 fn find(directory: &Path, names: &[&str], findings: &mut Findings) -> Option<PathBuf> {
-    let first = names.first().copied().unwrap_or_default();
-    let stem = first.split('.').next().unwrap_or(first);
-    let parquet = format!("{stem}.parquet");
-    let present: Vec<&str> =
-        names.iter().copied().chain([parquet.as_str()]).filter(|name| directory.join(name).exists()).collect();
+    let present: Vec<&str> = names.iter().copied().filter(|name| directory.join(name).exists()).collect();
     match present.as_slice() {
-        [only] if *only == parquet => {
-            findings.push(
-                Finding::error(directory.join(only), 1, "Parquet is not read yet")
-                    .of_kind(ErrorKind::Unsupported)
-                    .help(format!("save it as {}", names.join(" or "))),
-            );
-            None
-        }
         [only] => Some(directory.join(only)),
         [] => {
-            let help = if names.len() > 1 { format!("{} is looked for", names.join(" or ")) } else { String::new() };
+            let first = names.first().copied().unwrap_or_default();
             let finding = Finding::error(directory.join(first), 1, "the file is missing");
-            findings.push(if help.is_empty() { finding } else { finding.help(help) });
+            let several = names.len() > 1;
+            findings.push(if several {
+                finding.help(format!("{} is looked for", names.join(" or ")))
+            } else {
+                finding
+            });
             None
         }
         [one, others @ ..] => {

@@ -1,10 +1,11 @@
-//! `outcomes.csv.gz`, `outcomes.csv`, `outcomes.jsonl`: what happened when prompts were sent to models.
+//! `outcomes.csv.gz`, `outcomes.csv`, `outcomes.jsonl`, `outcomes.parquet`: what happened when prompts were sent to models.
 //!
-//! Both formats become [`Cell`]s, and one function makes an outcome of them, so that a rule holds in both.
+//! Every format becomes [`Cell`]s, and one function makes an outcome of them, so that a rule holds in all.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use parquet::record::Field;
 use router_core::{ErrorKind, ModelIndex, Outcome, Outcomes};
 use serde_json::Value;
 
@@ -13,12 +14,14 @@ use super::findings::{Finding, Findings};
 use super::models::Models;
 use super::object::{self, Object};
 use super::prompts::Prompts;
-use super::source;
+use super::{parquet_rows, source};
 
 /// The columns of an outcome file: all of the first six must be in a CSV header, `weight` and `propensity` may be.
 const COLUMNS: [&str; 8] =
     ["prompt_id", "model", "quality", "cost_usd", "input_tokens", "output_tokens", "weight", "propensity"];
 const REQUIRED: usize = 6;
+/// In Parquet a column that nobody filled is often left out: prompt, model and quality must be there.
+const REQUIRED_IN_PARQUET: usize = 3;
 const HEADER: &str =
     "the header is prompt_id,model,quality,cost_usd,input_tokens,output_tokens; leave cells empty where unknown";
 
@@ -47,10 +50,11 @@ pub(crate) struct Read {
     pub(crate) without_quality: BTreeMap<ModelIndex, Tally>,
     /// Rows with a quality and without a cost.
     pub(crate) without_cost: Tally,
+    /// Rows with a quality and without a propensity.
+    pub(crate) without_propensity: Tally,
 }
 
 pub(crate) fn read(path: &Path, models: &Models, prompts: &Prompts, findings: &mut Findings) -> Read {
-    let Some(bytes) = source::load(path, findings) else { return Read::default() };
     let mut reader = Reader {
         path,
         models,
@@ -60,10 +64,14 @@ pub(crate) fn read(path: &Path, models: &Models, prompts: &Prompts, findings: &m
         read: Read::default(),
         findings,
     };
-    if path.extension().is_some_and(|extension| extension == "jsonl") {
-        reader.read_json_lines(&bytes);
-    } else {
-        reader.read_csv(&bytes);
+    if source::is_parquet(path) {
+        reader.read_parquet();
+    } else if let Some(bytes) = source::load(path, reader.findings) {
+        if path.extension().is_some_and(|extension| extension == "jsonl") {
+            reader.read_json_lines(&bytes);
+        } else {
+            reader.read_csv(&bytes);
+        }
     }
     let Reader { rows, mut read, .. } = reader;
     if let Some(pool) = &models.pool {
@@ -101,6 +109,19 @@ impl Cell {
             Self::Empty => Err("the cell is empty".to_owned()),
             Self::Number(_) => Err("expected a string, found a number".to_owned()),
             Self::Other(kind) => Err(format!("expected a string, found {kind}")),
+        }
+    }
+}
+
+impl From<&Field> for Cell {
+    fn from(field: &Field) -> Self {
+        if let Some(number) = parquet_rows::number(field) {
+            return Self::Number(number);
+        }
+        match (field, parquet_rows::text(field)) {
+            (Field::Null, _) | (_, Some("")) => Self::Empty,
+            (_, Some(text)) => Self::Text(text.to_owned()),
+            (other, None) => Self::Other(parquet_rows::kind_of(other)),
         }
     }
 }
@@ -246,6 +267,23 @@ impl Reader<'_> {
         }
     }
 
+    fn read_parquet(&mut self) {
+        let path = self.path;
+        let mut findings = std::mem::take(self.findings);
+        parquet_rows::read(path, &COLUMNS, REQUIRED_IN_PARQUET, &mut findings, |row, fields, findings| {
+            let mut cells = [const { Cell::Empty }; COLUMNS.len()];
+            for (name, field) in fields {
+                if let Some(cell) = COLUMNS.iter().position(|&column| column == name).and_then(|at| cells.get_mut(at)) {
+                    *cell = Cell::from(&field);
+                }
+            }
+            std::mem::swap(self.findings, findings);
+            self.take(row, &cells);
+            std::mem::swap(self.findings, findings);
+        });
+        *self.findings = findings;
+    }
+
     /// Takes one row in, or says what is wrong with it: everything that is.
     fn take(&mut self, line: usize, cells: &Cells) {
         let [id, model, quality, cost, input, output, weight, propensity] = cells;
@@ -261,7 +299,8 @@ impl Reader<'_> {
         );
         let input_tokens = self.tokens(line, "input_tokens", input);
         let output_tokens = self.tokens(line, "output_tokens", output);
-        let weight = self.weight(line, weight, propensity);
+        let weight = self.weight(line, weight);
+        let propensity = self.propensity(line, propensity);
         let (Some(Some(row)), Some(Some(model))) = (prompt, model) else { return };
         if let Some(first) = self.seen.insert((row, model), line) {
             self.seen.insert((row, model), first);
@@ -273,8 +312,8 @@ impl Reader<'_> {
             let help = "average repeated calls first, or give one a prompt of its own";
             return self.wrong(line, "", message, help);
         }
-        let (Ok(quality), Ok(cost_usd), Ok(input_tokens), Ok(output_tokens), Ok(weight)) =
-            (quality, cost_usd, input_tokens, output_tokens, weight)
+        let (Ok(quality), Ok(cost_usd), Ok(input_tokens), Ok(output_tokens), Ok(weight), Ok(propensity)) =
+            (quality, cost_usd, input_tokens, output_tokens, weight, propensity)
         else {
             return;
         };
@@ -284,10 +323,13 @@ impl Reader<'_> {
         if cost_usd.is_none() {
             self.read.without_cost.add(line);
         }
+        if propensity.is_none() {
+            self.read.without_propensity.add(line);
+        }
         if let Some(row) = self.rows.get_mut(row) {
             // Adding zero makes a negative zero positive.
             let quality = quality as f32 + 0.0;
-            row.push(Outcome { model, quality, weight, cost_usd, input_tokens, output_tokens });
+            row.push(Outcome { model, quality, weight, propensity, cost_usd, input_tokens, output_tokens });
         }
     }
 
@@ -372,31 +414,25 @@ impl Reader<'_> {
         Ok(Some(number as u32))
     }
 
-    /// The weight of an outcome: as given, or 1 / propensity, or 1.
-    fn weight(&mut self, line: usize, weight: &Cell, propensity: &Cell) -> Result<f32, ()> {
+    /// The weight of an outcome, 1 where the cell is empty.
+    fn weight(&mut self, line: usize, cell: &Cell) -> Result<f32, ()> {
         let help = "how much the outcome counts, zero or more";
-        let weight = self.number(line, "weight", weight, 0.0..=f64::MAX, help);
-        let help = "the probability that this model was asked, above 0 and at most 1";
-        let propensity = self.number(line, "propensity", propensity, 0.0..=1.0, help);
-        let (field, value, help) = match (weight?, propensity?) {
-            (None, None) => return Ok(1.0),
-            (Some(weight), None) => ("weight", weight, "how much the outcome counts, zero or more"),
-            (None, Some(propensity)) => ("propensity", 1.0 / propensity, help),
-            (Some(_), Some(_)) => {
-                self.wrong(
-                    line,
-                    "propensity",
-                    "the row has a weight and a propensity",
-                    "give one: weight = 1 / propensity",
-                );
-                return Err(());
-            }
-        };
-        if value > f64::from(f32::MAX) {
-            self.wrong(line, field, format!("makes the weight {value}"), help);
+        let weight = self.number(line, "weight", cell, 0.0..=f64::MAX, help)?.unwrap_or(1.0);
+        if weight > f64::from(f32::MAX) {
+            self.wrong(line, "weight", format!("{weight} is too large"), help);
             return Err(());
         }
-        Ok(value as f32)
+        Ok(weight as f32)
+    }
+
+    fn propensity(&mut self, line: usize, cell: &Cell) -> Result<Option<f32>, ()> {
+        let help = "the probability that this model was asked, above 0 and at most 1";
+        let propensity = self.number(line, "propensity", cell, 0.0..=1.0, help)?.map(|propensity| propensity as f32);
+        if propensity == Some(0.0) {
+            self.wrong(line, "propensity", "what has propensity 0 cannot have happened", help);
+            return Err(());
+        }
+        Ok(propensity)
     }
 }
 

@@ -1,15 +1,16 @@
-//! `prompts.jsonl`: the prompts, one a line.
+//! `prompts.jsonl`: the prompts, one a line; or `prompts.parquet`, one a row.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use parquet::record::Field;
 use router_core::{Message, MessageRole, Prompt, PromptContent};
 use serde_json::{Map, Value};
 
 use super::encoding;
 use super::findings::{Finding, Findings, named};
 use super::object::{self, Object};
-use super::source;
+use super::{parquet_rows, source};
 
 /// The prompts as far as they could be read.
 #[derive(Debug, Default)]
@@ -25,52 +26,27 @@ pub(crate) struct Prompts {
 }
 
 const FIELDS: [&str; 5] = ["prompt_id", "prompt", "benchmark", "description", "tags"];
+/// The columns of `prompts.parquet`; the first must be there.
+const COLUMNS: [&str; 6] = ["prompt_id", "prompt", "messages", "benchmark", "description", "tags"];
+const REQUIRED: usize = 1;
 const SHAPE: &str = r#"a line is {"prompt_id": "...", "prompt": "...", "benchmark": "..."}"#;
 
 pub(crate) fn read(path: &Path, findings: &mut Findings) -> Prompts {
-    let mut found = Prompts::default();
-    let Some(bytes) = source::load(path, findings) else { return found };
-    found.complete = true;
-    let mut first_lines: HashMap<String, usize> = HashMap::new();
-    let mut unread: BTreeMap<String, (usize, usize)> = BTreeMap::new();
-    for (line, content) in source::lines(&bytes) {
-        if content.iter().all(u8::is_ascii_whitespace) {
-            continue;
-        }
-        let Some(text) = source::utf8(path, line, content, findings) else {
-            found.complete = false;
-            continue;
-        };
-        let object = match serde_json::from_str::<Object>(text) {
-            Ok(Object(object)) => object,
-            Err(error) => {
-                findings.push(Finding::error(path, line, object::message(&error)).help(SHAPE));
-                found.complete = false;
-                continue;
-            }
-        };
-        let Some(id) = read_id(path, line, &object, findings) else {
-            found.complete = false;
-            continue;
-        };
-        let prompt = read_prompt(path, line, id, object, &mut unread, findings);
-        if let Some(first) = first_lines.get(id_of(&prompt)) {
-            let message = format!("prompt id `{}` stands twice, first in line {first}", id_of(&prompt));
-            findings.push(Finding::error(path, line, message).at_field("prompt_id"));
-            continue;
-        }
-        first_lines.insert(id_of(&prompt).to_owned(), line);
-        match prompt {
-            Ok(prompt) => {
-                found.rows.insert(prompt.id.clone(), Some(found.sound.len()));
-                found.sound.push(prompt);
-                found.lines.push(line);
-            }
-            Err(id) => {
-                found.rows.insert(id, None);
-            }
-        }
-    }
+    let mut reader = Reader {
+        path,
+        found: Prompts { complete: true, ..Prompts::default() },
+        first_lines: HashMap::new(),
+        unread: BTreeMap::new(),
+    };
+    let whole = if source::is_parquet(path) {
+        parquet_rows::read(path, &COLUMNS, REQUIRED, findings, |row, cells, findings| {
+            reader.take_cells(row, cells, findings);
+        })
+    } else {
+        reader.read_lines(findings)
+    };
+    let Reader { mut found, unread, .. } = reader;
+    found.complete &= whole;
     wrongly_decoded(path, &found, findings);
     for (field, (line, count)) in unread {
         findings.push(
@@ -85,6 +61,91 @@ pub(crate) fn read(path: &Path, findings: &mut Findings) -> Prompts {
         found.complete = false;
     }
     found
+}
+
+struct Reader<'a> {
+    path: &'a Path,
+    found: Prompts,
+    /// The line that every id stands in first.
+    first_lines: HashMap<String, usize>,
+    /// Fields that are not read: the first line that has them, and how many do.
+    unread: BTreeMap<String, (usize, usize)>,
+}
+
+impl Reader<'_> {
+    /// False once a finding says why the file is not read at all.
+    fn read_lines(&mut self, findings: &mut Findings) -> bool {
+        let path = self.path;
+        let Some(bytes) = source::load(path, findings) else { return false };
+        for (line, content) in source::lines(&bytes) {
+            if content.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            let Some(text) = source::utf8(path, line, content, findings) else {
+                self.found.complete = false;
+                continue;
+            };
+            match serde_json::from_str::<Object>(text) {
+                Ok(Object(object)) => self.take(line, object, findings),
+                Err(error) => {
+                    findings.push(Finding::error(path, line, object::message(&error)).help(SHAPE));
+                    self.found.complete = false;
+                }
+            }
+        }
+        true
+    }
+
+    /// One row of Parquet, as the object that its line of JSON would be. A conversation stands in `prompt` or in `messages`,
+    /// since a column has one type.
+    fn take_cells(&mut self, row: usize, cells: parquet_rows::Row, findings: &mut Findings) {
+        let mut object: Map<String, Value> =
+            cells.into_iter().map(|(name, field)| (name, json(&field))).filter(|(_, value)| !value.is_null()).collect();
+        if let Some(messages) = object.shift_remove("messages")
+            && object.insert("prompt".to_owned(), messages).is_some()
+        {
+            let finding = Finding::error(self.path, row, "the row has a prompt and messages").at_field("messages");
+            findings.push(finding.help("leave one of them empty"));
+        }
+        self.take(row, object, findings);
+    }
+
+    fn take(&mut self, line: usize, object: Map<String, Value>, findings: &mut Findings) {
+        let Some(id) = read_id(self.path, line, &object, findings) else {
+            self.found.complete = false;
+            return;
+        };
+        let prompt = read_prompt(self.path, line, id, object, &mut self.unread, findings);
+        if let Some(first) = self.first_lines.get(id_of(&prompt)) {
+            let message = format!("prompt id `{}` stands twice, first in line {first}", id_of(&prompt));
+            findings.push(Finding::error(self.path, line, message).at_field("prompt_id"));
+            return;
+        }
+        self.first_lines.insert(id_of(&prompt).to_owned(), line);
+        match prompt {
+            Ok(prompt) => {
+                self.found.rows.insert(prompt.id.clone(), Some(self.found.sound.len()));
+                self.found.sound.push(prompt);
+                self.found.lines.push(line);
+            }
+            Err(id) => {
+                self.found.rows.insert(id, None);
+            }
+        }
+    }
+}
+
+/// A cell of Parquet as JSON. What JSON has no word for becomes a truth value or null, which no field of a prompt takes.
+fn json(field: &Field) -> Value {
+    if let Some(text) = parquet_rows::text(field) {
+        return Value::String(text.to_owned());
+    }
+    match field {
+        Field::Null => Value::Null,
+        Field::ListInternal(list) => list.elements().iter().map(json).collect(),
+        Field::Group(group) => group.get_column_iter().map(|(name, field)| (name.clone(), json(field))).collect(),
+        other => parquet_rows::number(other).map_or(Value::Bool(false), Value::from),
+    }
 }
 
 /// Prompts that look as if they had been read in the wrong encoding once.

@@ -46,6 +46,11 @@ pub(crate) fn load(path: &Path, findings: &mut Findings) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// Whether the name of `path` says that it is a Parquet file.
+pub(crate) fn is_parquet(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "parquet")
+}
+
 fn unpack(path: &Path, packed: &[u8], findings: &mut Findings) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     match MultiGzDecoder::new(packed).read_to_end(&mut bytes) {

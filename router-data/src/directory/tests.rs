@@ -4,9 +4,11 @@ use std::fs;
 use std::io::Write as _;
 
 use proptest::prelude::*;
-use router_core::{Message, MessageRole, Model, ModelPool, Outcome, Outcomes, Prompt};
+use router_core::{Message, MessageRole, Model, ModelPool, Outcome, Outcomes, Prompt, PromptContent};
 
 use super::*;
+
+mod parquet;
 
 const MODELS_JSON: &str = r#"[
   {"model": "big", "input_usd_per_mtok": 1.0, "output_usd_per_mtok": 4.0, "context_window": 8000, "tags": ["tools"]},
@@ -174,6 +176,28 @@ fn every_planted_fault_is_found_where_it_is() {
         (outcomes(",90", ",-90"), "outcomes.csv:6: error: `output_tokens`: -90 is negative"),
         (outcomes(",90", ",9.5"), "outcomes.csv:6: error: `output_tokens`: 9.5 is not a count of tokens"),
         (models("1.0", "-1.0"), "models.json:2: error: `input_usd_per_mtok`: -1.0 is not a price"),
+        (
+            (
+                "outcomes.csv",
+                OUTCOMES_CSV
+                    .replace('\n', ",1\n")
+                    .replacen(",1\n", ",propensity\n", 1)
+                    .replacen("15,1\n", "15,0\n", 1)
+                    .into_bytes(),
+            ),
+            "outcomes.csv:3: error: `propensity`: what has propensity 0 cannot have happened",
+        ),
+        (
+            (
+                "outcomes.csv",
+                OUTCOMES_CSV
+                    .replace('\n', ",1\n")
+                    .replacen(",1\n", ",propensity\n", 1)
+                    .replacen("15,1\n", "15,\n", 1)
+                    .into_bytes(),
+            ),
+            "outcomes.csv:3: warning: `propensity`: the propensity is empty in 1 of 6 outcomes",
+        ),
         // Nothing where something must be.
         (prompts("Write a poem.", " \\n "), "prompts.jsonl:3: error: `prompt`: the prompt is empty"),
         (prompts("\"prompt\": \"Write a poem.\", ", ""), "prompts.jsonl:3: error: `prompt`: the field is missing"),
@@ -242,10 +266,10 @@ fn every_planted_fault_is_found_where_it_is() {
 
 #[test]
 fn weights_and_propensities() {
-    let csv = b"model,prompt_id,quality,cost_usd,input_tokens,output_tokens,weight,propensity\nbig,a,1,,,,2.5,\nbig,b,1,,,,,0.25\nbig,c,1,,,,,\n";
+    let csv = b"model,prompt_id,quality,cost_usd,input_tokens,output_tokens,weight,propensity\nbig,a,1,,,,2.5,\nbig,b,1,,,,,0.25\nbig,c,1,,,,3,1\n";
     let data = read(with(&[("outcomes.csv", csv)]).path()).unwrap();
-    let weights: Vec<f32> = data.outcomes().iter().map(|(_, outcome)| outcome.weight).collect();
-    assert_eq!(weights, [2.5, 4.0, 1.0]);
+    let read_as: Vec<_> = data.outcomes().iter().map(|(_, outcome)| (outcome.weight, outcome.propensity)).collect();
+    assert_eq!(read_as, [(2.5, None), (1.0, Some(0.25)), (3.0, Some(1.0))]);
     let place = tempfile::tempdir().unwrap();
     write(&data, place.path().join("copy")).unwrap();
     assert_eq!(read(place.path().join("copy")).unwrap().fingerprint(), data.fingerprint());
@@ -437,6 +461,7 @@ fn written() -> Dataset {
     let rich = Outcome {
         quality: 0.333_333_34,
         weight: 1.5,
+        propensity: Some(0.1),
         cost_usd: Some(1.234e-7),
         input_tokens: Some(0),
         output_tokens: Some(u32::MAX),

@@ -15,6 +15,7 @@ pub(crate) fn add(loaded: &Loaded, findings: &mut Findings) {
     prompts_without_outcome(loaded, findings);
     models_without_outcome(loaded, &seen, findings);
     empty_costs(loaded, findings);
+    empty_propensities(loaded, findings);
     constant_models(loaded, findings);
     duplicates(loaded, findings);
 }
@@ -77,6 +78,19 @@ fn empty_costs(loaded: &Loaded, findings: &mut Findings) {
             Finding::warning(&loaded.files.outcomes, without.first, message)
                 .at_field("cost_usd")
                 .help("costs are estimated there from price and tokens"),
+        );
+    }
+}
+
+/// A log in which only some calls have a propensity.
+fn empty_propensities(loaded: &Loaded, findings: &mut Findings) {
+    let (without, outcomes) = (loaded.read.without_propensity, loaded.dataset.outcomes().len());
+    if without.count > 0 && without.count < outcomes {
+        let message = format!("the propensity is empty in {} of {outcomes} outcomes", without.count);
+        findings.push(
+            Finding::warning(&loaded.files.outcomes, without.first, message)
+                .at_field("propensity")
+                .help("they count as if they had been certain"),
         );
     }
 }

@@ -9,18 +9,36 @@ use flate2::{Compression, GzBuilder};
 use router_core::{Dataset, Error, ErrorKind, Outcome, Result};
 use serde_json::{Map, Value, json};
 
-use super::{MODELS, OUTCOMES, PROMPTS};
+use super::{MODELS, OUTCOMES, PROMPTS, write_parquet};
 
-/// Writes `dataset` as directory `path`: `models.json`, `prompts.jsonl` and `outcomes.csv.gz`.
+/// How the prompts and outcomes of a directory are written. The models are `models.json` either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// `prompts.jsonl` and `outcomes.csv.gz`.
+    #[default]
+    Text,
+    /// `prompts.parquet` and `outcomes.parquet`, compressed with snappy.
+    Parquet,
+}
+
+/// Writes `dataset` as directory `path` in [`Format::Text`]. See [`write_as`].
+///
+/// # Errors
+/// Those of [`write_as`].
+pub fn write(dataset: &Dataset, path: impl AsRef<Path>) -> Result<()> {
+    write_as(dataset, path, Format::Text)
+}
+
+/// Writes `dataset` as directory `path`. Both formats read back as the same data set.
 ///
 /// The directory is written beside its place and renamed, so that it is there whole or not at all; a data set directory that
-/// is already there is replaced. The column `weight` is written only where a weight differs from 1. Near-duplicate groups are
+/// is already there is replaced. The column `weight` is written only where a weight differs from 1, `propensity` only where there is one. Near-duplicate groups are
 /// not written: reading finds them again.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`] if `path` exists and is anything but an empty directory or a data set directory with nothing else in
 /// it; [`ErrorKind::Data`] for a prompt with an empty id or text, which would not be read back; [`ErrorKind::Io`].
-pub fn write(dataset: &Dataset, path: impl AsRef<Path>) -> Result<()> {
+pub fn write_as(dataset: &Dataset, path: impl AsRef<Path>, format: Format) -> Result<()> {
     let target = path.as_ref();
     may_replace(target)?;
     readable(dataset)?;
@@ -36,9 +54,14 @@ pub fn write(dataset: &Dataset, path: impl AsRef<Path>) -> Result<()> {
     // A temporary directory is private; a data set is as readable as any new directory.
     let written = beside.path().join("data");
     fs::create_dir(&written).map_err(|source| Error::io(&written, source))?;
-    for (name, bytes) in
-        [(MODELS, models(dataset)?), (PROMPTS, prompts(dataset)?), (OUTCOMES[0], pack(&outcomes(dataset)?)?)]
-    {
+    let [(prompts_name, prompts), (outcomes_name, outcomes)] = match format {
+        Format::Text => [("prompts.jsonl", prompts(dataset)?), ("outcomes.csv.gz", pack(&outcomes(dataset)?)?)],
+        Format::Parquet => [
+            ("prompts.parquet", write_parquet::prompts(dataset)?),
+            ("outcomes.parquet", write_parquet::outcomes(dataset)?),
+        ],
+    };
+    for (name, bytes) in [(MODELS, models(dataset)?), (prompts_name, prompts), (outcomes_name, outcomes)] {
         let file = written.join(name);
         let store = || -> std::io::Result<()> {
             let mut file = fs::File::create(&file)?;
@@ -80,12 +103,13 @@ fn may_replace(target: &Path) -> Result<()> {
         names.push(entry.map_err(|source| Error::io(target, source))?.file_name());
     }
     names.sort();
-    let ours = |name: &OsStr| [MODELS, PROMPTS].iter().chain(&OUTCOMES).any(|known| name == *known);
+    let ours = |name: &OsStr| [MODELS].iter().chain(&PROMPTS).chain(&OUTCOMES).any(|known| name == *known);
     if let Some(other) = names.iter().find(|name| !ours(name)) {
         let other = other.to_string_lossy();
         return refuse(format!("holds `{other}`, which is no part of a data set; it is left as it is"));
     }
-    let needed = [MODELS, PROMPTS].iter().all(|needed| names.iter().any(|name| name == *needed));
+    let any = |known: &[&str]| names.iter().any(|name| known.iter().any(|known| name == *known));
+    let needed = any(&[MODELS]) && any(&PROMPTS);
     if !names.is_empty() && !needed {
         return refuse("exists and is not a data set directory; it is left as it is".to_owned());
     }
@@ -147,10 +171,14 @@ fn outcomes(dataset: &Dataset) -> Result<Vec<u8>> {
     if weighted {
         header.push("weight");
     }
+    let logged = dataset.outcomes().iter().any(|(_, outcome)| outcome.propensity.is_some());
+    if logged {
+        header.push("propensity");
+    }
     writer.write_record(&header).map_err(|source| internal("the outcomes", source))?;
     for (prompt, row) in dataset.prompts().iter().zip(0..) {
         for outcome in dataset.outcomes().row(row) {
-            let &Outcome { model, quality, weight, cost_usd, input_tokens, output_tokens } = outcome;
+            let &Outcome { model, quality, weight, propensity, cost_usd, input_tokens, output_tokens } = outcome;
             let mut cells = vec![
                 prompt.id.clone(),
                 dataset.models().name(model).to_owned(),
@@ -161,6 +189,9 @@ fn outcomes(dataset: &Dataset) -> Result<Vec<u8>> {
             ];
             if weighted {
                 cells.push(weight.to_string());
+            }
+            if logged {
+                cells.push(propensity.map(|propensity| propensity.to_string()).unwrap_or_default());
             }
             writer.write_record(&cells).map_err(|source| internal("the outcomes", source))?;
         }
