@@ -104,12 +104,46 @@ fn the_real_models_have_the_vectors_of_sentence_transformers() {
     }
 }
 
+/// A thousand prompts of the real data sets, evenly drawn.
+fn real_prompts() -> Option<Vec<String>> {
+    let root = std::env::var_os("ROUTER_REAL_DATA")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
+    let mut all = Vec::new();
+    for set in ["paper9", "frontier27", "mmlupro30", "priced20"] {
+        let text = std::fs::read_to_string(root.join(set).join("train/prompts.jsonl")).ok()?;
+        all.extend(text.lines().map(|line| {
+            let prompt: Value = serde_json::from_str(line).unwrap();
+            prompt["prompt"].as_str().unwrap().to_owned()
+        }));
+    }
+    Some((0..1000).map(|at| all[at * all.len() / 1000].clone()).collect())
+}
+
+#[test]
+fn int8_is_near_f32_on_a_thousand_real_prompts() {
+    let Some(model) = fetched("all-MiniLM-L6-v2") else { return };
+    let Some(prompts) = real_prompts() else {
+        println!("skipped: the real data sets are absent (ROUTER_REAL_DATA)");
+        return;
+    };
+    let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
+    let mut config = BertConfig::default();
+    let exact = embed(&TransformerEmbedder::new(config.clone(), model.clone()).unwrap(), &prompts).vectors;
+    config.precision = router_encoder::Precision::Int8;
+    let rounded = embed(&TransformerEmbedder::new(config, model).unwrap(), &prompts).vectors;
+    let mut cosines: Vec<f32> = (0..prompts.len()).map(|row| cosine(exact.row(row), rounded.row(row))).collect();
+    cosines.sort_by(f32::total_cmp);
+    println!("cosine of int8 to f32: least {}, median {}", cosines[0], cosines[500]);
+    assert!(cosines[0] >= 0.995, "least cosine {}", cosines[0]);
+}
+
 #[test]
 fn long_texts_are_read_to_the_end_in_windows() {
     let mut config = BertConfig::of(path("tiny-bert"));
     let fit = |config: &BertConfig| pollster::block_on(config.fit(&[], &FitContext::new(0))).unwrap();
     let (start, end) = ("the router ".repeat(60), "a model ".repeat(60));
     let long = format!("{start}{end}");
+    config.windows.most = 64;
     let whole = embed(&fit(&config), &[&long, &start, &end]);
     assert!(whole.truncated.is_empty());
     assert_ne!(whole.vectors.row(0), whole.vectors.row(1));

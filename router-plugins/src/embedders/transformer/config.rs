@@ -108,9 +108,10 @@ pub struct TransformerConfig<F: Family> {
     pub windows: WindowsConfig,
     /// How conversations are read.
     pub conversation: ConversationConfig,
+    /// Which embedder this is.
     #[serde(skip)]
     #[schemars(skip)]
-    family: PhantomData<F>,
+    pub family: PhantomData<F>,
 }
 
 /// Parameters of the embedder `bert`.
