@@ -60,10 +60,10 @@ impl DiskCache {
         }
     }
 
-    /// The user's cache: `embeddings` in the cache [`folder`].
+    /// The user's cache: `embeddings` in the cache [`folder()`].
     ///
     /// # Errors
-    /// As [`folder`].
+    /// As [`folder()`].
     pub fn of_user() -> Result<Self> {
         Ok(Self::new(folder()?.join("embeddings")))
     }

@@ -1,4 +1,4 @@
-//! What is kept between runs in the user's cache folder: [`folder`] says where it is, [`DiskCache`] keeps embeddings in it.
+//! What is kept between runs in the user's cache folder: [`folder()`] says where it is, [`DiskCache`] keeps embeddings in it.
 //!
 //! Everything here may be deleted at any time; it is made again when it is needed.
 

@@ -1,5 +1,6 @@
 //! An embeddings server for tests: HTTP by hand over std's sockets, vectors out of hashed words, and faults on demand.
 #![allow(dead_code, reason = "every test binary uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's server fails as tests do")]
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
