@@ -3,7 +3,7 @@
 //! - [`ModelDirectory`]: a model in the hub layout (config.json, tokenizer.json, safetensors, sentence-transformers' small
 //!   files), read and checked
 //! - [`Cache`]: the folder that models are brought to
-//! - [`locate`]: from what a configuration says (`model = "..."`) to a directory
+//! - [`locate()`]: from what a configuration says (`model = "..."`) to a directory
 //! - [`ModelIdentity`]: what an artifact stores instead of weights
 //! - [`catalog`]: the models that can be brought by name
 //! - [`fetch`]: brings one, every byte held against its hash
