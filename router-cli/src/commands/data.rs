@@ -157,6 +157,33 @@ fn benchmark_table(stats: &Stats) -> Table {
     table
 }
 
+fn export(arguments: &DataExport, session: &mut Session) -> Result<()> {
+    let dataset = read(&arguments.data)?;
+    let format = match arguments.format {
+        ExportFormat::Jsonl => Format::Text,
+        ExportFormat::Parquet => Format::Parquet,
+    };
+    // Nothing is ever written into an input directory, the one that is read here included.
+    if same_place(&arguments.data, &arguments.out) {
+        return Err(Error::new(ErrorKind::Usage, "the data set that is read is not written over")
+            .in_file(&arguments.out)
+            .help("name another place"));
+    }
+    directory::write_as(&dataset, &arguments.out, format)?;
+    let shown = arguments.out.display().to_string();
+    let (prompts, outcomes) = (dataset.prompts().len(), dataset.outcomes().len());
+    session.output.line(format_args!(
+        "wrote {shown}: {}, {}",
+        plural(prompts, "prompt"),
+        plural(outcomes, "outcome")
+    ))?;
+    session.output.document(&json!({ "directory": shown, "prompts": prompts, "outcomes": outcomes }))
+}
+
+fn same_place(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
 /// The share of prompts in the test part where none is given.
 const TEST_SHARE: f64 = 0.2;
 

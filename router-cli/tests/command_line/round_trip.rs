@@ -138,23 +138,22 @@ fn parquet_trains_the_same_router_and_comes_back_as_it_was() {
     let export = |format: &str, data: &str, out: &str| {
         router_in(path).args(["data", "export", "--format", format, "--data", data, "--out", out]).assert().success();
     };
-    export("jsonl", "data", "plain");
-    export("parquet", "plain", "columns");
-    export("jsonl", "columns", "again");
-    assert_eq!(files(&path.join("plain")), files(&path.join("again")));
-    let names: Vec<String> = files(&path.join("columns")).into_iter().map(|(name, _)| name).collect();
+    // An artifact holds the name of its data set, which is that of the directory.
+    let (plain, columns) = ("text/data", "parquet/data");
+    export("jsonl", "data", plain);
+    export("parquet", plain, columns);
+    export("jsonl", columns, "again");
+    assert_eq!(files(&path.join(plain)), files(&path.join("again")));
+    let names: Vec<String> = files(&path.join(columns)).into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["models.json", "outcomes.parquet", "prompts.parquet"]);
-    for (data, out) in [("plain", "one"), ("columns", "two")] {
+    for (data, out) in [(plain, "one"), (columns, "two")] {
         router_in(path).args(["data", "check", data]).assert().success();
         router_in(path).args(["data", "stats", data]).assert().success();
         router_in(path).args(["train", "--config", "C.toml", "--data", data, "--out", out]).assert().success();
     }
     assert!(files(&path.join("one")) == files(&path.join("two")), "the same data gives the same artifact");
-    router_in(path).args(["eval", "--router", "one", "--data", "columns", "--resamples", "100"]).assert().success();
-    router_in(path)
-        .args(["data", "export", "--format", "parquet", "--data", "plain", "--out", "plain"])
-        .assert()
-        .code(2);
+    router_in(path).args(["eval", "--router", "one", "--data", columns, "--resamples", "100"]).assert().success();
+    router_in(path).args(["data", "export", "--format", "parquet", "--data", plain, "--out", plain]).assert().code(2);
 }
 
 #[test]
