@@ -102,7 +102,7 @@ impl Default for GraphConfig {
 
 impl GraphConfig {
     /// Checks what a configuration built in code may get wrong; one that is read from a file is checked by its schema.
-    fn check(&self) -> Result<()> {
+    pub(in crate::discoverers) fn check(&self) -> Result<()> {
         let fail = |field: &str, value: &dyn std::fmt::Display, allowed: &str| {
             Err(Error::new(ErrorKind::Config, format!("{value} is out of range")).at_field(field).help(allowed))
         };

@@ -38,7 +38,7 @@ fn density(graph: &Graph) -> f64 {
 }
 
 /// The nearest-neighbor graph of the prompts, its weights the joint similarity.
-pub(super) fn prompt_graph(config: &GraphConfig, set: &TrainingSet, cx: &FitContext) -> Result<Graph> {
+pub(in crate::discoverers) fn prompt_graph(config: &GraphConfig, set: &TrainingSet, cx: &FitContext) -> Result<Graph> {
     let overlap = RankBiasedOverlap::new(config.persistence, config.ties, config.chance)?;
     let semantic = normalized(set.embeddings());
     let rankings = if config.agreement > 0.0 { overlap.features(set.outcomes()) } else { Matrix::zeros(set.len(), 0) };

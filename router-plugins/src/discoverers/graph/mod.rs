@@ -32,6 +32,7 @@ mod discover;
 mod small;
 
 pub use config::{Edges, GraphConfig, Objective, Small};
+pub(super) use discover::prompt_graph;
 
 #[cfg(test)]
 mod tests;
