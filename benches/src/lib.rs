@@ -82,6 +82,7 @@ impl World {
         let prompts = (0..size.n)
             .map(|row| {
                 Prompt::new(row.to_string(), format!("Explain case {row} of kind {}, step by step.", row % size.tasks))
+                    .with_benchmark(format!("kind {}", row % size.tasks))
             })
             .collect();
         let pool = (0..size.m).map(|model| Model::new(format!("model-{model}")).with_price(1.0, 2.0)).collect();

@@ -125,7 +125,8 @@ Examples:
   router data check my-data --json | jq .errors
 
 A dataset directory holds:
-  models.json       [{\"model\", \"input_usd_per_mtok\", \"output_usd_per_mtok\", \"context_window\"?, \"tags\"?}]
+  models.json       [{\"model\", \"input_usd_per_mtok\", \"output_usd_per_mtok\", \"context_window\"?,
+                    \"latency_seconds\"?, \"output_tokens_per_second\"?, \"tags\"?}]
   prompts.jsonl     {\"prompt_id\", \"prompt\", \"benchmark\"?, \"tags\"?}               (or prompts.parquet)
   outcomes.csv.gz   prompt_id,model,quality,cost_usd,input_tokens,output_tokens[,weight][,propensity]
                     (or outcomes.csv, .jsonl, .parquet)"

@@ -47,6 +47,7 @@ pub fn builtin() -> Result<Registry> {
     registry.register::<DiscovererRole, discoverers::graph::GraphConfig>(ORIGIN)?;
     registry.register::<DiscovererRole, discoverers::kmeans::KmeansConfig>(ORIGIN)?;
     registry.register::<DiscovererRole, discoverers::labels::LabelsConfig>(ORIGIN)?;
+    registry.register::<DiscovererRole, discoverers::spectral::SpectralConfig>(ORIGIN)?;
     registry.register::<ClassifierRole, classifiers::centroid::CentroidConfig>(ORIGIN)?;
     registry.register::<ClassifierRole, classifiers::neighbors::NeighborsConfig>(ORIGIN)?;
     registry.register::<ClassifierRole, classifiers::softmax::SoftmaxConfig>(ORIGIN)?;
@@ -61,6 +62,7 @@ pub fn builtin() -> Result<Registry> {
     registry.register::<AggregatorRole, aggregators::weighted::WeightedConfig>(ORIGIN)?;
     registry.register::<PolicyRole, policies::budget::BudgetConfig>(ORIGIN)?;
     registry.register::<PolicyRole, policies::cheapest_above::CheapestAboveConfig>(ORIGIN)?;
+    registry.register::<PolicyRole, policies::latency_aware::LatencyAwareConfig>(ORIGIN)?;
     registry.register::<PolicyRole, policies::utility::UtilityConfig>(ORIGIN)?;
     Ok(registry)
 }

@@ -25,6 +25,12 @@ pub struct Model {
     /// The most tokens, input and output together, that fit; `None` where unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_window: Option<u32>,
+    /// Seconds until a call's first output token; `None` where unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_seconds: Option<f64>,
+    /// Output tokens that the model writes in a second; `None` where unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_tokens_per_second: Option<f64>,
     /// What the model can do, as free labels: `tools`, `images`, `json`...
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
@@ -38,6 +44,8 @@ impl Model {
             input_usd_per_mtok: None,
             output_usd_per_mtok: None,
             context_window: None,
+            latency_seconds: None,
+            output_tokens_per_second: None,
             tags: Vec::new(),
         }
     }
@@ -66,8 +74,8 @@ impl ModelPool {
     /// A pool of `models`, in their order.
     ///
     /// # Errors
-    /// [`ErrorKind::EmptyPool`] without a model; [`ErrorKind::Data`] for a name that is empty or stands twice, or a price
-    /// that is negative or not finite.
+    /// [`ErrorKind::EmptyPool`] without a model; [`ErrorKind::Data`] for a name that is empty or stands twice, a price
+    /// that is negative or not finite, or a latency or rate that is none.
     pub fn new(models: Vec<Model>) -> Result<Self> {
         if models.is_empty() {
             return Err(Error::new(ErrorKind::EmptyPool, "the model pool is empty").help("name at least one model"));
@@ -88,6 +96,18 @@ impl ModelPool {
                     .at_field(field)
                     .help("a price is a finite number of US dollars, zero or more, or null where unknown"));
                 }
+            }
+            let latency = model.latency_seconds.is_some_and(|seconds| !seconds.is_finite() || seconds < 0.0);
+            let rate = model.output_tokens_per_second.is_some_and(|rate| !rate.is_finite() || rate <= 0.0);
+            if latency || rate {
+                let (field, help) = if latency {
+                    ("latency_seconds", "a latency is a finite number of seconds, zero or more, or null where unknown")
+                } else {
+                    ("output_tokens_per_second", "a rate is a finite number above zero, or null where unknown")
+                };
+                return Err(Error::new(ErrorKind::Data, format!("the speed of model `{}` is not a speed", model.name))
+                    .at_field(field)
+                    .help(help));
             }
             if by_name.insert(model.name.clone(), index).is_some() {
                 return Err(
@@ -141,6 +161,13 @@ mod tests {
     fn a_pool_refuses_what_is_no_pool() {
         assert_eq!(ModelPool::new(vec![]).unwrap_err().kind(), ErrorKind::EmptyPool);
         assert_eq!(ModelPool::new(vec![Model::new("a"), Model::new("a")]).unwrap_err().kind(), ErrorKind::Data);
+        let speed = |latency_seconds, output_tokens_per_second| {
+            let model = Model { latency_seconds, output_tokens_per_second, ..Model::new("a") };
+            ModelPool::new(vec![model]).err().and_then(|error| error.field().map(str::to_owned))
+        };
+        assert_eq!(speed(Some(0.0), Some(1.0)), None);
+        assert_eq!(speed(Some(-0.5), Some(1.0)).as_deref(), Some("latency_seconds"));
+        assert_eq!(speed(None, Some(0.0)).as_deref(), Some("output_tokens_per_second"));
         assert_eq!(
             ModelPool::new(vec![Model::new("a").with_price(f64::NAN, 0.0)]).unwrap_err().kind(),
             ErrorKind::Data

@@ -1,7 +1,8 @@
 //! Data set directories: read, written and checked.
 //!
 //! ```text
-//! models.json       [{"model", "input_usd_per_mtok", "output_usd_per_mtok", "context_window"?, "tags"?}]
+//! models.json       [{"model", "input_usd_per_mtok", "output_usd_per_mtok", "context_window"?, "latency_seconds"?,
+//!                     "output_tokens_per_second"?, "tags"?}]
 //! prompts.jsonl     {"prompt_id", "prompt", "benchmark"?, "description"?, "tags"?}
 //! outcomes.csv.gz   prompt_id,model,quality,cost_usd,input_tokens,output_tokens[,weight][,propensity]
 //!                   or outcomes.csv, or outcomes.jsonl with the same fields

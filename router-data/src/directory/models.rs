@@ -21,7 +21,15 @@ pub(crate) struct Models {
     pub(crate) complete: bool,
 }
 
-const FIELDS: [&str; 5] = ["model", "input_usd_per_mtok", "output_usd_per_mtok", "context_window", "tags"];
+const FIELDS: [&str; 7] = [
+    "model",
+    "input_usd_per_mtok",
+    "output_usd_per_mtok",
+    "context_window",
+    "latency_seconds",
+    "output_tokens_per_second",
+    "tags",
+];
 
 pub(crate) fn read(path: &Path, findings: &mut Findings) -> Models {
     let mut models = Models::default();
@@ -128,6 +136,22 @@ fn read_model(path: &Path, line: usize, entry: &[u8], findings: &mut Findings) -
                 Value::Number(tokens) => Some(format!("{tokens} is not a count of tokens")),
                 other => Some(format!("expected a count of tokens, found {}", object::kind_of(other))),
             },
+            "latency_seconds" => match value {
+                Value::Null => None,
+                Value::Number(seconds)
+                    if seconds.as_f64().is_some_and(|seconds| seconds.is_finite() && seconds >= 0.0) =>
+                {
+                    None
+                }
+                Value::Number(seconds) => Some(format!("{seconds} is not a latency")),
+                other => Some(format!("expected seconds, found {}", object::kind_of(other))),
+            },
+            "output_tokens_per_second" => match value {
+                Value::Null => None,
+                Value::Number(rate) if rate.as_f64().is_some_and(|rate| rate.is_finite() && rate > 0.0) => None,
+                Value::Number(rate) => Some(format!("{rate} is not a rate")),
+                other => Some(format!("expected tokens a second, found {}", object::kind_of(other))),
+            },
             "tags" => match value {
                 Value::Array(tags) if tags.iter().all(Value::is_string) => None,
                 other => Some(format!("expected a list of strings, found {}", object::kind_of(other))),
@@ -141,6 +165,10 @@ fn read_model(path: &Path, line: usize, entry: &[u8], findings: &mut Findings) -
                     "US dollars for a million tokens, zero or more, or null where unknown".to_owned()
                 }
                 "context_window" => "a whole number of tokens, or null where unknown".to_owned(),
+                "latency_seconds" => {
+                    "seconds until the first output token, zero or more, or null where unknown".to_owned()
+                }
+                "output_tokens_per_second" => "a number above zero, or null where unknown".to_owned(),
                 "tags" => r#"such as ["tools", "images"]"#.to_owned(),
                 _ => format!("the fields are {}", FIELDS.join(", ")),
             };

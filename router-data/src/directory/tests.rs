@@ -326,7 +326,9 @@ fn faults_in_models() {
   {"model": "odd",
    "context_window": 1.5,
    "tags": "tools",
-   "price": 3}
+   "price": 3,
+   "latency_seconds": -1,
+   "output_tokens_per_second": "fast"}
 ]"#
         )
     );

@@ -1,5 +1,7 @@
 //! Discoverers: training prompts to latent tasks.
 
 pub mod graph;
+mod held_out;
 pub mod kmeans;
 pub mod labels;
+pub mod spectral;

@@ -111,6 +111,30 @@ impl Graph {
         Self::from_edges(nodes, &edges)
     }
 
+    /// The graph of `nodes` alone, ascending, and the edges among them; node i is `nodes[i]`. O(n + e).
+    ///
+    /// # Panics
+    /// If there is no such node.
+    pub fn induced(&self, nodes: &[usize]) -> Self {
+        let mut places = vec![u32::MAX; self.nodes()];
+        for (place, &node) in nodes.iter().enumerate() {
+            places[node] = place as u32;
+        }
+        let mut induced = Self { offsets: vec![0], ..Self::default() };
+        for &node in nodes {
+            let (targets, weights) = self.row(node);
+            for (&target, &weight) in targets.iter().zip(weights) {
+                if places[target as usize] != u32::MAX {
+                    induced.targets.push(places[target as usize]);
+                    induced.weights.push(weight);
+                }
+            }
+            induced.offsets.push(induced.targets.len());
+            induced.loops.push(self.loops[node]);
+        }
+        induced
+    }
+
     /// A graph from rows that are already sorted and symmetric.
     pub(crate) fn from_parts(offsets: Vec<usize>, targets: Vec<u32>, weights: Vec<f64>, loops: Vec<f64>) -> Self {
         Self { offsets, targets, weights, loops }
@@ -170,6 +194,15 @@ mod tests {
         assert_eq!(graph.row(3), (&[][..], &[][..]));
         assert_eq!((graph.self_weight(3), graph.strength(3), graph.strength(0)), (2.0, 4.0, 3.0));
         assert_eq!(graph.total_weight(), 5.0);
+    }
+
+    #[test]
+    fn an_induced_graph_keeps_the_edges_among_its_nodes() {
+        let graph = Graph::from_edges(4, &[(2, 0, 1.5), (0, 1, 1.0), (2, 3, 0.5), (3, 3, 2.0)]).unwrap();
+        let expected = Graph::from_edges(3, &[(0, 1, 1.5), (1, 2, 0.5), (2, 2, 2.0)]).unwrap();
+        assert_eq!(graph.induced(&[0, 2, 3]), expected);
+        assert_eq!(graph.induced(&[]).nodes(), 0);
+        assert_eq!(graph.induced(&[0, 1, 2, 3]), graph);
     }
 
     #[test]

@@ -3,10 +3,12 @@
 //! - [`panels`]: tall dense matrices in panels of columns
 //! - [`sparse`]: sparse matrices in compressed rows, and their products with tall dense ones
 //! - [`orthonormal`]: orthonormal bases by Householder QR
+//! - [`eigen`]: the leading eigenpairs of a sparse symmetric matrix
 //! - [`singular`]: the leading singular values and right vectors of a sparse matrix
 //!
 //! All of it repeats bit for bit at any thread count: threads own disjoint outputs, and faer runs on one.
 
+pub(crate) mod eigen;
 pub(crate) mod orthonormal;
 pub(crate) mod panels;
 pub(crate) mod singular;

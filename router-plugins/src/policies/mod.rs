@@ -3,4 +3,5 @@
 pub mod budget;
 pub mod cheapest_above;
 mod choice;
+pub mod latency_aware;
 pub mod utility;

@@ -42,6 +42,46 @@ pub enum Small {
     None,
 }
 
+/// How fine communities are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a number, a list of numbers, or `auto`")]
+pub enum Resolution {
+    /// As fine as this.
+    Fixed(#[schemars(range(min = 0.0, max = 100_000.0))] f64),
+    /// The one of these that serves held-out prompts best.
+    Among(#[schemars(length(min = 1), inner(range(min = 0.0, max = 100_000.0)))] Vec<f64>),
+    /// The one of [`AUTOMATIC`] that serves held-out prompts best.
+    Automatic(Automatic),
+}
+
+/// The word for a choice that is left to the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Automatic {
+    /// By held-out prompts.
+    Auto,
+}
+
+/// The resolutions that `auto` chooses from.
+pub const AUTOMATIC: [f64; 6] = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
+
+impl Resolution {
+    /// What there is to choose from, at least one.
+    pub(super) fn candidates(&self) -> &[f64] {
+        match self {
+            Self::Fixed(resolution) => std::slice::from_ref(resolution),
+            Self::Among(resolutions) => resolutions,
+            Self::Automatic(Automatic::Auto) => &AUTOMATIC,
+        }
+    }
+}
+
+impl From<f64> for Resolution {
+    fn from(resolution: f64) -> Self {
+        Self::Fixed(resolution)
+    }
+}
+
 /// Parameters of the `graph` discoverer; see the [module](super).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -66,9 +106,9 @@ pub struct GraphConfig {
     /// What communities maximize: `modularity` (default) or `cpm`.
     pub quality: Objective,
     /// The higher, the more and the smaller tasks. For `cpm` in units of the graph's density, the weight of all edges over
-    /// all pairs of prompts, so that 1 is a fair start for both. Default 1.
-    #[schemars(range(min = 0.0, max = 100_000.0))]
-    pub resolution: f64,
+    /// all pairs of prompts, so that 1 is a fair start for both. A number, a list to choose from by held-out prompts, or `"auto"`
+    /// for the list 0.5, 1, 2, 4, 8, 16. Default 1.
+    pub resolution: Resolution,
     /// Prompts that a task needs. Default 10.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub minimum_size: usize,
@@ -91,7 +131,7 @@ impl Default for GraphConfig {
             chance: Chance::Removed,
             edges: Edges::Joint,
             quality: Objective::Modularity,
-            resolution: 1.0,
+            resolution: Resolution::Fixed(1.0),
             minimum_size: 10,
             small: Small::Fold,
             search: Search::Automatic,
@@ -102,7 +142,7 @@ impl Default for GraphConfig {
 
 impl GraphConfig {
     /// Checks what a configuration built in code may get wrong; one that is read from a file is checked by its schema.
-    fn check(&self) -> Result<()> {
+    pub(in crate::discoverers) fn check(&self) -> Result<()> {
         let fail = |field: &str, value: &dyn std::fmt::Display, allowed: &str| {
             Err(Error::new(ErrorKind::Config, format!("{value} is out of range")).at_field(field).help(allowed))
         };
@@ -112,8 +152,12 @@ impl GraphConfig {
         if !(0.0..=1.0).contains(&self.agreement) {
             return fail("agreement", &self.agreement, "allowed: at least 0 and at most 1");
         }
-        if !self.resolution.is_finite() || self.resolution < 0.0 {
-            return fail("resolution", &self.resolution, "allowed: a finite number, at least 0");
+        let resolutions = self.resolution.candidates();
+        if resolutions.is_empty() {
+            return fail("resolution", &"[]", "allowed: a number, a list of at least one, or \"auto\"");
+        }
+        if let Some(wrong) = resolutions.iter().find(|resolution| !resolution.is_finite() || **resolution < 0.0) {
+            return fail("resolution", wrong, "allowed: finite numbers, at least 0");
         }
         Ok(())
     }

@@ -5,30 +5,77 @@ use router_core::prelude::*;
 
 use super::config::{Edges, GraphConfig, Objective};
 use super::small;
+use crate::discoverers::held_out::{Candidate, choose, folds};
 use crate::graph::csr::Symmetrization;
 use crate::graph::{Graph, Leiden, Quality, RankBiasedOverlap};
 use crate::neighbors::{NeighborIndex, Neighbors, dot, normalized};
+
+/// Folds that are held out in turn to choose the resolution.
+const FOLDS: usize = 3;
 
 pub(super) fn discover(config: &GraphConfig, set: &TrainingSet, cx: &FitContext) -> Result<TaskMap> {
     cx.check_cancelled()?;
     let graph = prompt_graph(config, set, cx)?;
     let bar = cx.begin("finding communities", None);
+    let resolution = match config.resolution.candidates() {
+        [] => return Ok(TaskMap::none(set.len())),
+        &[resolution] => resolution,
+        several => choose_resolution(config, several, set, &graph, cx)?,
+    };
+    let labels = communities(config, resolution, &graph, "leiden", cx)?;
+    let map = TaskMap::from_labels(&labels);
+    bar.message(&format!("{} tasks", map.count()));
+    Ok(map)
+}
+
+/// The task of every node, or none, at `resolution`; random numbers come from the stream `purpose`.
+fn communities(
+    config: &GraphConfig,
+    resolution: f64,
+    graph: &Graph,
+    purpose: &str,
+    cx: &FitContext,
+) -> Result<Vec<Option<u32>>> {
     let leiden = Leiden {
         quality: match config.quality {
             Objective::Modularity => Quality::Modularity,
             Objective::Cpm => Quality::ConstantPotts,
         },
         resolution: match config.quality {
-            Objective::Modularity => config.resolution,
-            Objective::Cpm => config.resolution * density(&graph),
+            Objective::Modularity => resolution,
+            Objective::Cpm => resolution * density(graph),
         },
         ..Leiden::default()
     };
-    let partition = leiden.run(&graph, &mut cx.stream("leiden"), cx.cancel_token())?;
-    let labels = small::settle(&graph, &partition.labels, config.minimum_size, config.small);
-    let map = TaskMap::from_labels(&labels);
-    bar.message(&format!("{} tasks", map.count()));
-    Ok(map)
+    let partition = leiden.run(graph, &mut cx.stream(purpose), cx.cancel_token())?;
+    Ok(small::settle(graph, &partition.labels, config.minimum_size, config.small))
+}
+
+/// The lowest resolution that serves held-out prompts about as well as the best. The graph is not built again: tasks are found among the nodes that are not
+/// held out and the edges between them, whose weights no held-out outcome is in.
+fn choose_resolution(
+    config: &GraphConfig,
+    resolutions: &[f64],
+    set: &TrainingSet,
+    graph: &Graph,
+    cx: &FitContext,
+) -> Result<f64> {
+    let mut resolutions = resolutions.to_vec();
+    resolutions.sort_by(f64::total_cmp);
+    let points = normalized(set.embeddings());
+    let mut candidates = vec![Candidate::default(); resolutions.len()];
+    let all: Vec<usize> = (0..set.len()).collect();
+    let bar = cx.begin("choosing the resolution", Some((FOLDS * resolutions.len()) as u64));
+    for (fold, split) in folds(&all, FOLDS, cx).into_iter().enumerate() {
+        let part = graph.induced(&split.learn);
+        for (candidate, &resolution) in candidates.iter_mut().zip(&resolutions) {
+            cx.check_cancelled()?;
+            let labels = communities(config, resolution, &part, &format!("leiden {fold} {resolution}"), cx)?;
+            candidate.add(set, &points, &split, &labels);
+            bar.advance(1);
+        }
+    }
+    Ok(resolutions.get(choose(&candidates)).copied().unwrap_or(1.0))
 }
 
 /// The weight of all edges over all pairs of nodes.
@@ -38,7 +85,7 @@ fn density(graph: &Graph) -> f64 {
 }
 
 /// The nearest-neighbor graph of the prompts, its weights the joint similarity.
-pub(super) fn prompt_graph(config: &GraphConfig, set: &TrainingSet, cx: &FitContext) -> Result<Graph> {
+pub(in crate::discoverers) fn prompt_graph(config: &GraphConfig, set: &TrainingSet, cx: &FitContext) -> Result<Graph> {
     let overlap = RankBiasedOverlap::new(config.persistence, config.ties, config.chance)?;
     let semantic = normalized(set.embeddings());
     let rankings = if config.agreement > 0.0 { overlap.features(set.outcomes()) } else { Matrix::zeros(set.len(), 0) };

@@ -14,6 +14,14 @@
 //! Communities below `minimum_size` are folded into the one they are most connected with, beyond what chance would give. A
 //! prompt that is connected with nothing has no task.
 //!
+//! # How the resolution is chosen
+//!
+//! With several resolutions to choose from, or `resolution = "auto"`, prompts are held out in three folds. The graph is built
+//! once; the communities of the nodes that are not held out, by the edges between them, are the tasks of a resolution. A held-out
+//! prompt goes to the task of the nearest center of embeddings and gets the model of that task's highest mean quality (pulled to
+//! the mean over all prompts as if by 10 outcomes). The lowest resolution is taken whose quality lies within one standard error, of the paired
+//! difference, of the highest: a task has to earn its place. `minimum_size` is the evidence that a task needs to exist at all.
+//!
 //! # Cost
 //!
 //! With n prompts, d dimensions, m models and D depths (at most m - 1, m D at most about 2,000): the neighbors cost
@@ -31,7 +39,8 @@ mod config;
 mod discover;
 mod small;
 
-pub use config::{Edges, GraphConfig, Objective, Small};
+pub use config::{AUTOMATIC, Automatic, Edges, GraphConfig, Objective, Resolution, Small};
+pub(super) use discover::prompt_graph;
 
 #[cfg(test)]
 mod tests;

@@ -176,11 +176,50 @@ fn cancelled_work_stops_and_bad_parameters_are_named() {
         (GraphConfig { neighbors: 0, ..GraphConfig::default() }, "neighbors"),
         (GraphConfig { agreement: f64::NAN, ..GraphConfig::default() }, "agreement"),
         (GraphConfig { persistence: 1.0, ..GraphConfig::default() }, "persistence"),
-        (GraphConfig { resolution: -1.0, ..GraphConfig::default() }, "resolution"),
+        (GraphConfig { resolution: (-1.0).into(), ..GraphConfig::default() }, "resolution"),
+        (GraphConfig { resolution: Resolution::Among(vec![1.0, f64::NAN]), ..GraphConfig::default() }, "resolution"),
+        (GraphConfig { resolution: Resolution::Among(Vec::new()), ..GraphConfig::default() }, "resolution"),
     ] {
         let error = config.discover(&set, &cx).unwrap_err();
         assert_eq!((error.kind(), error.field()), (ErrorKind::Config, Some(field)));
     }
+}
+
+#[test]
+fn a_resolution_is_a_number_a_list_or_auto() {
+    let registry = Registry::collected().unwrap();
+    let read = |value| registry.resolve("discoverer", "graph", serde_json::json!({ "resolution": value }));
+    for value in [serde_json::json!(3.0), serde_json::json!([0.5, 2.0]), serde_json::json!("auto")] {
+        assert_eq!(read(value.clone()).unwrap()["resolution"], value);
+    }
+    assert_eq!(read(serde_json::json!(3)).unwrap()["resolution"], 3.0);
+    for (value, field) in [
+        (serde_json::json!(-1.0), "resolution"),
+        (serde_json::json!([1.0, -1.0]), "resolution[1]"),
+        (serde_json::json!([]), "resolution"),
+    ] {
+        let error = read(value).unwrap_err();
+        assert_eq!((error.kind(), error.field()), (ErrorKind::Config, Some(field)), "{error}");
+    }
+    let error = read(serde_json::json!("finest")).unwrap_err();
+    assert!(error.to_string().contains("expected a number, a list of numbers, or `auto`"), "{error}");
+}
+
+#[test]
+fn the_resolution_is_the_coarsest_that_serves_held_out_prompts() {
+    let tasks: Vec<u32> = (0..450).map(|row| row % 3).collect();
+    let world = World { wording: tasks.clone(), tasks: tasks.clone(), models: 6, noise: 0.5 };
+    let resolution = Resolution::Among(vec![8.0, 0.01, 1.0]);
+    // More neighbors than a task has prompts: the tasks hang together, and the lowest resolution makes them one.
+    let config = GraphConfig { resolution, agreement: 0.0, neighbors: 200, ..GraphConfig::default() };
+    let map = discover(&config, &world.set(3));
+    assert_eq!((map.count(), adjusted_rand_index(&labels(&map), &tasks).unwrap()), (3, 1.0));
+    // The same wording; every model is able in every task: no cut earns its place.
+    let alike = World { wording: tasks, tasks: vec![0; 450], models: 6, noise: 0.5 }.set(3);
+    assert_eq!(discover(&config, &alike).count(), 1);
+    let auto = GraphConfig { resolution: Resolution::Automatic(Automatic::Auto), ..GraphConfig::default() };
+    let at = |threads| with_threads(threads, || discover(&auto, &world.set(3))).unwrap();
+    assert_eq!(at(1), at(2));
 }
 
 #[test]

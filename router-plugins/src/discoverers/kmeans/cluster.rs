@@ -14,18 +14,18 @@ use crate::neighbors::{dot, normalize};
 const BLOCK: usize = 256;
 
 /// A run that has not begun.
-pub(super) struct Lloyd<'a> {
+pub(in crate::discoverers) struct Lloyd<'a> {
     /// n x d, every row of unit length.
-    pub(super) points: MatrixView<'a>,
+    pub(in crate::discoverers) points: MatrixView<'a>,
     /// Clusters wanted.
-    pub(super) k: usize,
+    pub(in crate::discoverers) k: usize,
     /// The most iterations.
-    pub(super) iterations: usize,
+    pub(in crate::discoverers) iterations: usize,
 }
 
 /// A partition of the points.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Clusters {
+pub(in crate::discoverers) struct Clusters {
     labels: Vec<u32>,
     /// Cosine of every point to its center.
     nearest: Vec<f32>,
@@ -33,19 +33,19 @@ pub(super) struct Clusters {
 
 impl Clusters {
     /// The cluster of every point.
-    pub(super) fn labels(&self) -> &[u32] {
+    pub(in crate::discoverers) fn labels(&self) -> &[u32] {
         &self.labels
     }
 
     /// The summed cosine of all points to their centers.
-    pub(super) fn objective(&self) -> f64 {
+    pub(in crate::discoverers) fn objective(&self) -> f64 {
         self.nearest.iter().map(|&cosine| f64::from(cosine)).sum()
     }
 }
 
 impl Lloyd<'_> {
     /// Runs until no point changes its cluster.
-    pub(super) fn run(&self, stream: &mut SeedStream, cx: &FitContext) -> Result<Clusters> {
+    pub(in crate::discoverers) fn run(&self, stream: &mut SeedStream, cx: &FitContext) -> Result<Clusters> {
         let mut centers = self.seed(stream, cx)?;
         let mut clusters = self.assign(&centers);
         for _ in 0..self.iterations {
@@ -60,6 +60,23 @@ impl Lloyd<'_> {
             }
         }
         Ok(clusters)
+    }
+
+    /// The best of `restarts` runs, ties to the first.
+    pub(in crate::discoverers) fn best(
+        &self,
+        restarts: usize,
+        stream: &mut SeedStream,
+        cx: &FitContext,
+    ) -> Result<Clusters> {
+        let mut best = self.run(stream, cx)?;
+        for _ in 1..restarts {
+            let next = self.run(stream, cx)?;
+            if next.objective() > best.objective() {
+                best = next;
+            }
+        }
+        Ok(best)
     }
 
     /// k-means++: every next center is a point drawn by its distance to the nearest one so far. Fewer than k where no point is
@@ -100,7 +117,7 @@ impl Lloyd<'_> {
     }
 
     /// The nearest center of every point, ties to the lowest.
-    pub(super) fn assign(&self, centers: &Matrix) -> Clusters {
+    pub(in crate::discoverers) fn assign(&self, centers: &Matrix) -> Clusters {
         let (n, d, k) = (self.points.rows(), self.points.cols(), centers.rows());
         let mut labels = vec![0u32; n];
         let mut nearest = vec![0.0f32; n];
@@ -154,7 +171,7 @@ impl Lloyd<'_> {
     }
 
     /// The normalized sum of every cluster's points, each summed by ascending row.
-    pub(super) fn centers(&self, labels: &[u32], k: usize) -> Matrix {
+    pub(in crate::discoverers) fn centers(&self, labels: &[u32], k: usize) -> Matrix {
         let d = self.points.cols();
         let mut members = vec![Vec::new(); k];
         for (row, &label) in labels.iter().enumerate() {

@@ -5,7 +5,8 @@ use router_core::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::cluster::{Clusters, Lloyd};
+use super::cluster::Lloyd;
+use crate::discoverers::held_out::{self, Split};
 use crate::neighbors::normalized;
 
 /// Numbers of clusters that are tried.
@@ -18,8 +19,6 @@ const TRIAL_RESTARTS: usize = 4;
 const PROMPTS_A_CLUSTER: usize = 10;
 /// Times that the prompts are halved to choose k.
 const SPLITS: usize = 3;
-/// Outcomes of the mean over all clusters that a cluster's mean counts, as in the task profiles.
-const SHRINKAGE: f64 = 10.0;
 
 /// Parameters of the `kmeans` discoverer; see the [module](super).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -64,40 +63,26 @@ impl KmeansConfig {
         Ok(())
     }
 
-    fn best(&self, points: &Matrix, k: usize, restarts: usize, purpose: &str, cx: &FitContext) -> Result<Clusters> {
-        let mut stream = cx.stream(purpose);
-        let lloyd = Lloyd { points: points.view(), k, iterations: self.iterations };
-        let mut best = lloyd.run(&mut stream, cx)?;
-        for _ in 1..restarts {
-            let next = lloyd.run(&mut stream, cx)?;
-            if next.objective() > best.objective() {
-                best = next;
-            }
-        }
-        Ok(best)
-    }
-
-    /// The k of the smallest held-out error; `points` are the rows `rows` of `set`.
+    /// The k of the smallest held-out error; `rows` are the prompts to
+    /// cluster, `points` the embeddings of all prompts of `set`, of unit length.
     fn choose_k(&self, set: &TrainingSet, rows: &[usize], points: &Matrix, cx: &FitContext) -> Result<usize> {
-        let judged = points.rows().min(SAMPLE);
+        let judged = rows.len().min(SAMPLE);
         let most = judged / PROMPTS_A_CLUSTER;
         let candidates: Vec<usize> = CANDIDATES.into_iter().filter(|&k| k == 1 || k <= most).collect();
         let bar = cx.begin("choosing k", Some((candidates.len() * SPLITS) as u64));
         let mut errors = vec![0.0; candidates.len()];
         for split in 0..SPLITS {
-            let drawn = sample(&mut cx.stream(&format!("split {split}")), points.rows(), judged).into_vec();
-            let (learn, judge) = drawn.split_at(judged.div_ceil(2));
-            let half = |drawn: &[usize]| {
-                let of_set: Vec<usize> = drawn.iter().filter_map(|&at| rows.get(at).copied()).collect();
-                (points.gather(drawn), of_set)
-            };
-            let ((learn, learn_rows), (judge, judge_rows)) = (half(learn), half(judge));
+            let purpose = format!("split {split}");
+            let drawn = sample(&mut cx.stream(&purpose), rows.len(), judged);
+            let mut learn: Vec<usize> = drawn.iter().filter_map(|at| rows.get(at).copied()).collect();
+            let judge = learn.split_off(judged.div_ceil(2));
+            let halves = Split { learn, judge };
+            let learn = points.gather(&halves.learn);
             for (error, &k) in errors.iter_mut().zip(&candidates) {
-                let clusters = self.best(&learn, k, TRIAL_RESTARTS, &format!("split {split} {k}"), cx)?;
-                let centers = Lloyd { points: learn.view(), k, iterations: 1 }.centers(clusters.labels(), k);
-                let assigned = Lloyd { points: judge.view(), k, iterations: 1 }.assign(&centers);
-                let means = TaskMeans::of(set.outcomes(), &learn_rows, clusters.labels(), k);
-                *error += means.squared_error(set.outcomes(), &judge_rows, assigned.labels());
+                let lloyd = Lloyd { points: learn.view(), k, iterations: self.iterations };
+                let clusters = lloyd.best(TRIAL_RESTARTS, &mut cx.stream(&format!("{purpose} {k}")), cx)?;
+                let labels: Vec<Option<u32>> = clusters.labels().iter().copied().map(Some).collect();
+                *error += held_out::judge(set, points, &halves, &labels).squared_error;
                 bar.advance(1);
             }
         }
@@ -108,53 +93,6 @@ impl KmeansConfig {
             }
         }
         Ok(best.0)
-    }
-}
-
-/// Every model's mean quality on every cluster, pulled to its mean over all.
-struct TaskMeans {
-    means: Matrix,
-    /// Whether a model was seen at all.
-    seen: Vec<bool>,
-}
-
-impl TaskMeans {
-    fn of(outcomes: &Outcomes, rows: &[usize], labels: &[u32], k: usize) -> Self {
-        let m = outcomes.models();
-        let mut sums = vec![(0.0f64, 0.0f64); (k + 1) * m];
-        for (&row, &label) in rows.iter().zip(labels) {
-            for outcome in outcomes.row(row) {
-                // The last block is of all clusters.
-                for cluster in [label as usize, k] {
-                    if let Some(sum) = sums.get_mut(cluster * m + outcome.model) {
-                        sum.0 += f64::from(outcome.weight) * f64::from(outcome.quality);
-                        sum.1 += f64::from(outcome.weight);
-                    }
-                }
-            }
-        }
-        let all: Vec<(f64, f64)> = sums.split_off(k * m);
-        let mut means = Matrix::zeros(k, m);
-        for ((to, &(total, weight)), &(of_all, weight_of_all)) in
-            means.as_mut_slice().iter_mut().zip(&sums).zip(all.iter().cycle())
-        {
-            let prior = if weight_of_all > 0.0 { of_all / weight_of_all } else { 0.0 };
-            *to = ((total + SHRINKAGE * prior) / (weight + SHRINKAGE)) as f32;
-        }
-        Self { means, seen: all.iter().map(|&(_, weight)| weight > 0.0).collect() }
-    }
-
-    fn squared_error(&self, outcomes: &Outcomes, rows: &[usize], labels: &[u32]) -> f64 {
-        let mut error = 0.0;
-        for (&row, &label) in rows.iter().zip(labels) {
-            for outcome in outcomes.row(row) {
-                if self.seen.get(outcome.model).copied().unwrap_or(false) {
-                    let off = f64::from(outcome.quality - self.means.get(label as usize, outcome.model));
-                    error += f64::from(outcome.weight) * off * off;
-                }
-            }
-        }
-        error
     }
 }
 
@@ -170,9 +108,10 @@ impl TaskDiscoverer for KmeansConfig {
         let points = all.gather(&rows);
         let k = match self.k {
             Some(k) => k,
-            None => self.choose_k(set, &rows, &points, cx)?,
+            None => self.choose_k(set, &rows, &all, cx)?,
         };
-        let clusters = self.best(&points, k, self.restarts, "clusters", cx)?;
+        let lloyd = Lloyd { points: points.view(), k, iterations: self.iterations };
+        let clusters = lloyd.best(self.restarts, &mut cx.stream("clusters"), cx)?;
         let mut labels = vec![None; set.len()];
         for (&row, &cluster) in rows.iter().zip(clusters.labels()) {
             if let Some(label) = labels.get_mut(row) {

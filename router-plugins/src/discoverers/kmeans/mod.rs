@@ -21,7 +21,7 @@
 //! are few or say little, as with one outcome a prompt, or where the number of tasks is known. Unlike `graph` it looks
 //! at outcomes only to choose k, and every prompt gets a task.
 
-mod cluster;
+pub(super) mod cluster;
 mod config;
 
 pub use config::KmeansConfig;

@@ -1,0 +1,247 @@
+//! How well a partition of prompts serves prompts that it has not seen: what discoverers choose the number of tasks by.
+
+use rand::seq::SliceRandom;
+use router_core::prelude::*;
+
+use super::kmeans::cluster::Lloyd;
+
+/// Outcomes of the mean over all tasks that a task's mean counts, as in the task profiles.
+const SHRINKAGE: f64 = 10.0;
+
+/// Some prompts to find tasks among, and others to judge them by: rows of a training set.
+#[derive(Debug, Clone)]
+pub(super) struct Split {
+    pub(super) learn: Vec<usize>,
+    pub(super) judge: Vec<usize>,
+}
+
+/// `rows` in `count` folds drawn from the context's stream, each held out once.
+pub(super) fn folds(rows: &[usize], count: usize, cx: &FitContext) -> Vec<Split> {
+    let mut drawn = rows.to_vec();
+    drawn.shuffle(&mut cx.stream("held-out folds"));
+    (0..count)
+        .map(|fold| {
+            let part = |held_out: bool| {
+                let rows = drawn.iter().enumerate().filter(|(at, _)| (at % count == fold) == held_out);
+                let mut rows: Vec<usize> = rows.map(|(_, &row)| row).collect();
+                rows.sort_unstable();
+                rows
+            };
+            Split { learn: part(false), judge: part(true) }
+        })
+        .collect()
+}
+
+/// What a partition is worth to the prompts that it was not made of.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Judgement {
+    /// The summed squared error of the task means as predictions of the held-out outcomes.
+    pub(super) squared_error: f64,
+    /// The quality of the model that the task means choose for every held-out prompt; `None` where that model has no outcome.
+    pub(super) utilities: Vec<Option<f64>>,
+}
+
+/// Judges the partition `labels` (one a learning prompt) by the held-out prompts of `split`; `points` are the embeddings of all
+/// prompts of `set`, n x d, of unit length.
+///
+/// A held-out prompt belongs to the task of the nearest center, the direction of the mean of the task's prompts. Every model's mean
+/// quality on the task, pulled to its mean over all learning prompts as if by 10 outcomes, is the prediction for it. O(n k d).
+pub(super) fn judge(set: &TrainingSet, points: &Matrix, split: &Split, labels: &[Option<u32>]) -> Judgement {
+    let k = labels.iter().flatten().max().map_or(0, |&label| label as usize + 1);
+    let means = TaskMeans::of(set.outcomes(), &split.learn, labels, k);
+    let assigned = nearest(points, split, labels, k);
+    let mut judgement = Judgement { squared_error: 0.0, utilities: Vec::with_capacity(split.judge.len()) };
+    for (&row, &task) in split.judge.iter().zip(&assigned) {
+        let best = means.best(task);
+        let mut utility = None;
+        for outcome in set.outcomes().row(row) {
+            if let Some(mean) = means.get(task, outcome.model) {
+                let off = f64::from(outcome.quality - mean);
+                judgement.squared_error += f64::from(outcome.weight) * off * off;
+            }
+            if Some(outcome.model) == best {
+                utility = Some(f64::from(outcome.quality));
+            }
+        }
+        judgement.utilities.push(utility);
+    }
+    judgement
+}
+
+/// The task of every held-out prompt; where there is no task, number 0, whose means are those over all.
+fn nearest(points: &Matrix, split: &Split, labels: &[Option<u32>], k: usize) -> Vec<usize> {
+    if k == 0 {
+        return vec![0; split.judge.len()];
+    }
+    let labelled: Vec<(usize, u32)> =
+        split.learn.iter().zip(labels).filter_map(|(&row, &label)| Some((row, label?))).collect();
+    let (rows, labels): (Vec<usize>, Vec<u32>) = labelled.into_iter().unzip();
+    let learn = points.gather(&rows);
+    let centers = Lloyd { points: learn.view(), k, iterations: 1 }.centers(&labels, k);
+    let judge = points.gather(&split.judge);
+    let assigned = Lloyd { points: judge.view(), k, iterations: 1 }.assign(&centers);
+    assigned.labels().iter().map(|&label| label as usize).collect()
+}
+
+/// Every model's mean quality on every task, pulled to its mean over all.
+struct TaskMeans {
+    means: Matrix,
+    /// Whether a model was seen at all.
+    seen: Vec<bool>,
+}
+
+impl TaskMeans {
+    fn of(outcomes: &Outcomes, rows: &[usize], labels: &[Option<u32>], k: usize) -> Self {
+        let m = outcomes.models();
+        let tasks = k.max(1);
+        let mut sums = vec![(0.0f64, 0.0f64); (tasks + 1) * m];
+        for (&row, &label) in rows.iter().zip(labels) {
+            for outcome in outcomes.row(row) {
+                // The last block is of all prompts.
+                for task in label.map(|label| label as usize).into_iter().chain([tasks]) {
+                    if let Some(sum) = sums.get_mut(task * m + outcome.model) {
+                        sum.0 += f64::from(outcome.weight) * f64::from(outcome.quality);
+                        sum.1 += f64::from(outcome.weight);
+                    }
+                }
+            }
+        }
+        let all: Vec<(f64, f64)> = sums.split_off(tasks * m);
+        let mut means = Matrix::zeros(tasks, m);
+        for ((to, &(total, weight)), &(of_all, weight_of_all)) in
+            means.as_mut_slice().iter_mut().zip(&sums).zip(all.iter().cycle())
+        {
+            let prior = if weight_of_all > 0.0 { of_all / weight_of_all } else { 0.0 };
+            *to = ((total + SHRINKAGE * prior) / (weight + SHRINKAGE)) as f32;
+        }
+        Self { means, seen: all.iter().map(|&(_, weight)| weight > 0.0).collect() }
+    }
+
+    fn get(&self, task: usize, model: ModelIndex) -> Option<f32> {
+        self.seen.get(model).copied().unwrap_or(false).then(|| self.means.get(task, model))
+    }
+
+    /// The model of the highest mean on a task, ties to the lowest index.
+    fn best(&self, task: usize) -> Option<ModelIndex> {
+        let mut best: Option<(f32, ModelIndex)> = None;
+        for model in 0..self.seen.len() {
+            if let Some(mean) = self.get(task, model)
+                && best.is_none_or(|(highest, _)| mean > highest)
+            {
+                best = Some((mean, model));
+            }
+        }
+        best.map(|(_, model)| model)
+    }
+}
+
+/// A way to find tasks, as it did on held-out prompts.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Candidate {
+    /// The utilities of all folds' held-out prompts, in the same order for every candidate.
+    utilities: Vec<Option<f64>>,
+}
+
+impl Candidate {
+    /// Adds what `labels`, the task of every learning prompt of `split`, are worth to the held-out prompts; see [`judge`].
+    pub(super) fn add(&mut self, set: &TrainingSet, points: &Matrix, split: &Split, labels: &[Option<u32>]) {
+        self.utilities.extend(judge(set, points, split, labels).utilities);
+    }
+
+    /// The mean of the known utilities; the lowest of all numbers without one.
+    fn mean(&self) -> f64 {
+        let known: Vec<f64> = self.utilities.iter().copied().flatten().collect();
+        if known.is_empty() { f64::NEG_INFINITY } else { known.iter().sum::<f64>() / known.len() as f64 }
+    }
+
+    /// Whether this one's utility lies within one standard error of that of `best`: the error of the mean difference on the
+    /// prompts where both are known.
+    fn is_near(&self, best: &Self) -> bool {
+        let pairs = best.utilities.iter().zip(&self.utilities);
+        let differences: Vec<f64> = pairs.filter_map(|(&best, &own)| Some(best? - own?)).collect();
+        let n = differences.len() as f64;
+        let mean = differences.iter().sum::<f64>() / n.max(1.0);
+        let squares = differences.iter().map(|difference| (difference - mean).powi(2)).sum::<f64>();
+        mean <= (squares / (n - 1.0).max(1.0) / n.max(1.0)).sqrt()
+    }
+}
+
+/// The position of the candidate to take, of `candidates` from the coarsest to the finest: the first whose utility lies within one
+/// standard error of the highest (Breiman et al., Classification and Regression Trees, 1984). 0 without candidates.
+///
+/// The error is that of the difference to the best on the same prompts, which is much smaller than that of either mean: most
+/// prompts get the same model from both.
+pub(super) fn choose(candidates: &[Candidate]) -> usize {
+    let mut best: Option<(f64, &Candidate)> = None;
+    for candidate in candidates {
+        let utility = candidate.mean();
+        if best.is_none_or(|(highest, _)| utility > highest) {
+            best = Some((utility, candidate));
+        }
+    }
+    let Some((_, best)) = best else { return 0 };
+    candidates.iter().position(|candidate| candidate.is_near(best)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use router_core::Model;
+
+    use super::*;
+
+    #[test]
+    fn one_standard_error_decides_between_few_tasks_and_many() {
+        let candidate = |utilities: &[f64]| Candidate { utilities: utilities.iter().copied().map(Some).collect() };
+        // 100 prompts; the second is better on 9 and worse on 4: mean 0.05, standard error 0.036. The third on 2 and 1: 0.01
+        // and 0.017.
+        let base = candidate(&[0.0; 100]);
+        let turn = |better: usize, worse: usize| {
+            let of =
+                |at| f64::from(u8::from(at < better)) - f64::from(u8::from((better..better + worse).contains(&at)));
+            candidate(&(0..100).map(of).collect::<Vec<_>>())
+        };
+        assert_eq!(choose(&[base.clone(), turn(9, 4)]), 1);
+        assert_eq!(choose(&[base.clone(), turn(2, 1)]), 0);
+        assert_eq!(choose(&[base.clone(), base.clone()]), 0);
+        assert_eq!(choose(&[base, turn(8, 4), turn(9, 4), turn(2, 1)]), 1);
+        // Nothing is known of any: the coarsest.
+        assert_eq!(choose(&vec![Candidate { utilities: vec![None; 5] }; 3]), 0);
+        assert_eq!(choose(&[]), 0);
+    }
+
+    #[test]
+    fn a_partition_is_judged_by_what_it_predicts_and_chooses() {
+        // Two directions; model 0 is good in the first, model 1 in the second.
+        let n = 80;
+        let mut points = Matrix::zeros(n, 2);
+        let mut rows = Vec::new();
+        for row in 0..n {
+            points.set(row, row % 2, 1.0);
+            rows.push((0..2).map(|model| Outcome::new(model, f32::from(u8::from(model == row % 2)))).collect());
+        }
+        let prompts = (0..n).map(|row| Prompt::new(row.to_string(), "x")).collect();
+        let pool = ModelPool::new(vec![Model::new("a"), Model::new("b")]).unwrap();
+        let outcomes = Outcomes::from_rows(2, rows).unwrap();
+        let dataset = Arc::new(Dataset::new("d", prompts, pool, outcomes).unwrap());
+        let set = TrainingSet::new(dataset, Arc::new(points.clone())).unwrap();
+        let all: Vec<usize> = (0..n).collect();
+        let splits = folds(&all, 4, &FitContext::new(1));
+        let mut held_out: Vec<usize> = splits.iter().flat_map(|split| split.judge.clone()).collect();
+        held_out.sort_unstable();
+        assert_eq!(held_out, all);
+        for split in &splits {
+            assert_eq!(split.learn.len(), 60);
+            let of = |label: &dyn Fn(usize) -> Option<u32>| {
+                let labels: Vec<Option<u32>> = split.learn.iter().map(|&row| label(row)).collect();
+                judge(&set, &points, split, &labels)
+            };
+            let (right, one, none) = (of(&|row| Some(row as u32 % 2)), of(&|_| Some(0)), of(&|_| None));
+            assert!(right.utilities.iter().all(|&utility| utility == Some(1.0)));
+            assert!(right.squared_error < 0.2 * one.squared_error);
+            assert_eq!(one.utilities, none.utilities);
+            assert!((one.squared_error - none.squared_error).abs() < 1e-6);
+        }
+    }
+}
