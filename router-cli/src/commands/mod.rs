@@ -1,9 +1,12 @@
 //! The commands, a file each.
 
+mod compare;
 mod data;
 mod demo;
+mod drift;
 mod eval;
 mod plugins;
+mod requests;
 mod route;
 mod schema;
 mod tasks;
@@ -89,6 +92,8 @@ fn dispatch(command: &Command, session: &mut Session) -> Result<u8> {
         Command::Eval(arguments) => eval::run(arguments, session)?,
         Command::Route(arguments) => return route::run(arguments, session),
         Command::Tasks(arguments) => tasks::run(arguments, session)?,
+        Command::Compare(arguments) => compare::run(arguments, session)?,
+        Command::Drift(arguments) => return drift::run(arguments, session),
         Command::Plugins(arguments) => plugins::run(arguments, session)?,
         Command::Schema(arguments) => schema::run(arguments, session)?,
     }

@@ -14,12 +14,14 @@ fn help(arguments: &[&str]) -> String {
 #[test]
 fn every_command_helps() {
     insta::assert_snapshot!("router", help(&[]));
-    let commands: [&[&str]; 11] = [
+    let commands: [&[&str]; 13] = [
+        &["compare"],
         &["data"],
         &["data", "check"],
         &["data", "split"],
         &["data", "stats"],
         &["demo"],
+        &["drift"],
         &["eval"],
         &["plugins"],
         &["route"],
@@ -37,7 +39,7 @@ fn help_lists_no_command_that_is_not_there() {
     let help = help(&[]);
     let commands = help.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap();
     let names: Vec<&str> = commands.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(names, ["demo", "data", "train", "eval", "route", "tasks", "plugins", "schema"]);
+    assert_eq!(names, ["demo", "data", "train", "eval", "route", "tasks", "compare", "drift", "plugins", "schema"]);
 }
 
 #[test]

@@ -8,9 +8,12 @@
 )]
 
 mod bad_input;
+mod compare;
 mod demo;
+mod drift;
 mod help;
 mod json;
+mod releases;
 mod round_trip;
 mod route;
 mod world;
