@@ -222,6 +222,12 @@ mod tests {
 
     #[test]
     fn a_card_is_a_picture_too() {
-        insta::assert_snapshot!(full(&card(3, 60, Some(0.7), &[0.9, 0.72])), @"");
+        let text = full(&card(3, 60, Some(0.7), &[0.9, 0.72]));
+        assert!(text.contains("stability   .700 (a pattern, its borders doubtful)"), "{text}");
+        assert!(text.contains("0.6 to 1.0"), "{text}");
+        let of = |model: &str| text.lines().find(|line| line.starts_with(model)).unwrap();
+        assert!(of("m0").ends_with("············├─●──┤··"), "{text}");
+        assert!(of("m1").ends_with("···├──●─┤···········"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
     }
 }
