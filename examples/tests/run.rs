@@ -3,6 +3,8 @@
 
 #[path = "../custom_estimator.rs"]
 mod custom_estimator;
+#[path = "../discovery_under_noise.rs"]
+mod discovery_under_noise;
 #[path = "../explain_decision.rs"]
 mod explain_decision;
 #[path = "../swap_by_builder.rs"]
@@ -13,6 +15,11 @@ mod swap_by_toml;
 #[test]
 fn custom_estimator_runs() {
     custom_estimator::main().unwrap();
+}
+
+#[test]
+fn discovery_under_noise_runs() {
+    discovery_under_noise::main().unwrap();
 }
 
 #[test]

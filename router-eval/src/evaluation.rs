@@ -46,7 +46,7 @@ impl Evaluation {
     }
 }
 
-fn json(value: &impl Serialize) -> Result<Vec<u8>> {
+pub(crate) fn json(value: &impl Serialize) -> Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec_pretty(value)
         .map_err(|source| Error::new(ErrorKind::Internal, "cannot write JSON").caused_by(source))?;
     bytes.push(b'\n');
@@ -54,7 +54,7 @@ fn json(value: &impl Serialize) -> Result<Vec<u8>> {
 }
 
 /// Puts `bytes` at `path` through a temporary file beside it.
-fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let parent = path.parent().unwrap_or(Path::new("."));
     let failed = |source: std::io::Error| Error::io(path, source);
     let mut file = tempfile::Builder::new().prefix(".router-eval-").tempfile_in(parent).map_err(failed)?;

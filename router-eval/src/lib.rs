@@ -6,12 +6,15 @@
 //!
 //! All of them give an [`Evaluation`]: a [`Summary`], every single decision, and files for people and programs.
 //!
+//! [`compare`] holds two routers against each other: where they differ, and why.
+//!
 //! Every router is held against the same references, fitted on the same training prompts: a random choice, the cheapest
 //! model, the best single model, the static mixture of models that costs the same, tuned nearest neighbors on the router's
 //! own embedding, the best model of the prompt's true benchmark, and the oracle. Every number has an interval.
 
 mod arena;
 mod bootstrap;
+pub mod compare;
 mod contest;
 mod decisions;
 mod evaluate;

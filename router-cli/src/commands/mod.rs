@@ -1,10 +1,13 @@
 //! The commands, a file each.
 
+mod compare;
 mod data;
 mod demo;
+mod drift;
 mod embedder;
 mod eval;
 mod plugins;
+mod requests;
 mod route;
 mod schema;
 mod tasks;
@@ -133,6 +136,8 @@ fn dispatch(command: &Command, session: &mut Session) -> Result<u8> {
         Command::Route(arguments) => return route::run(arguments, session),
         Command::Tasks(arguments) => tasks::run(arguments, session)?,
         Command::Embedder(arguments) => return embedder::run(arguments, session),
+        Command::Compare(arguments) => compare::run(arguments, session)?,
+        Command::Drift(arguments) => return drift::run(arguments, session),
         Command::Plugins(arguments) => plugins::run(arguments, session)?,
         Command::Schema(arguments) => schema::run(arguments, session)?,
     }

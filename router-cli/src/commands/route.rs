@@ -3,23 +3,22 @@
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, IsTerminal as _};
 
-use router_core::{Constraints, Decision, Error, ErrorKind, Explanation, Prompt, PromptContent, Result, Router};
+use router_core::{Constraints, Decision, Error, ErrorKind, Explanation, Prompt, Result, Router};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::requests::{READ_AHEAD, STDIN, request_of};
 use super::{BAD_INPUT, Session};
 use crate::arguments::Route;
 use crate::table::{Align, Table, percent, score, usd};
 
 /// Most lines of input that are decided together.
 const BATCH: usize = router_core::pipeline::BATCH;
-/// Bytes of input read ahead.
-const READ_AHEAD: usize = 1 << 20;
 
 pub(super) fn run(arguments: &Route, session: &mut Session) -> Result<u8> {
     let constraints = constraints(arguments);
     let from_stdin = match arguments.prompt.as_deref() {
-        Some(prompt) => prompt == "-",
+        Some(prompt) => prompt == STDIN,
         None if std::io::stdin().is_terminal() => {
             return Err(Error::new(ErrorKind::Usage, "there is no prompt")
                 .help("give it as an argument, or `-` to read JSON Lines from stdin"));
@@ -117,18 +116,18 @@ fn stream(router: &Router, explain: bool, session: &mut Session) -> Result<()> {
     let mut number = 0;
     loop {
         text.clear();
-        let read = input.read_until(b'\n', &mut text).map_err(|source| Error::io("-", source))?;
+        let read = input.read_until(b'\n', &mut text).map_err(|source| Error::io(STDIN, source))?;
         if read == 0 {
             break;
         }
         number += 1;
-        match request(&text, number, router) {
+        match request_of(&text, number, router.models()) {
             Ok(None) => {}
             Ok(Some(request)) => requests.push(request),
             Err(error) => {
                 // What came before the bad line is decided and written first.
                 answers.give(&mut requests)?;
-                return Err(error.in_file("-").at_line(number));
+                return Err(error.in_file(STDIN).at_line(number));
             }
         }
         // Whoever sends a line and waits for the answer gets it now; a file is taken in full batches.
@@ -182,66 +181,6 @@ impl Answers<'_> {
             return Ok(());
         }
         self.session.output.json_line(answer)
-    }
-}
-
-/// The request on a line of input; `None` for an empty line. `number` names a prompt without an id.
-fn request(line: &[u8], number: usize, router: &Router) -> Result<Option<(Prompt, Constraints)>> {
-    if line.iter().all(u8::is_ascii_whitespace) {
-        return Ok(None);
-    }
-    let data = |what: String| Error::new(ErrorKind::Data, what);
-    let value: Value = serde_json::from_slice(line.trim_ascii_end())
-        .map_err(|source| data(format!("not JSON: {}", reason(&source))))?;
-    let Value::Object(mut fields) = value else {
-        return Err(data("not a JSON object".into()).help("{\"prompt\": \"...\"}"));
-    };
-    let content = match fields.remove("prompt") {
-        None => return Err(data("is missing".into()).at_field("prompt").help("{\"prompt\": \"...\"}")),
-        Some(content) => serde_json::from_value::<PromptContent>(content).map_err(|_| {
-            data("is neither a text nor a list of messages".into())
-                .at_field("prompt")
-                .help("[{\"role\": \"user\", \"content\": \"...\"}]; the roles are system, user, assistant, tool")
-        })?,
-    };
-    let id = match fields.remove("prompt_id") {
-        None | Some(Value::Null) => number.to_string(),
-        Some(Value::String(id)) => id,
-        Some(_) => return Err(data("is not a string".into()).at_field("prompt_id")),
-    };
-    // A data set's prompts.jsonl can be piped in as it is.
-    for known in ["benchmark", "tags", "description"] {
-        fields.remove(known);
-    }
-    let constraints = read_constraints(fields)?;
-    constraints.check(router.models())?;
-    Ok(Some((Prompt { content, ..Prompt::new(id, "") }, constraints)))
-}
-
-fn read_constraints(fields: Map<String, Value>) -> Result<Constraints> {
-    let read = |fields: Map<String, Value>| serde_json::from_value::<Constraints>(Value::Object(fields));
-    read(fields.clone()).map_err(|whole| {
-        // serde names no field for a wrong type: the one that fails alone is it.
-        let at = fields.iter().find_map(|(name, value)| {
-            let alone = read(Map::from_iter([(name.clone(), value.clone())]));
-            alone.err().map(|error| (name.clone(), error))
-        });
-        match at {
-            Some((name, error)) => Error::new(ErrorKind::Data, reason(&error)).at_field(name),
-            None => Error::new(ErrorKind::Data, reason(&whole)),
-        }
-    })
-}
-
-/// What serde says, without a line and column that mean nothing in a line of JSON Lines.
-fn reason(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match text.find(" at line 1 column ") {
-        Some(end) if error.column() > 0 => {
-            format!("{} at column {}", text.get(..end).unwrap_or(&text), error.column())
-        }
-        Some(end) => text.get(..end).unwrap_or(&text).to_owned(),
-        None => text,
     }
 }
 
@@ -309,23 +248,4 @@ fn describe(explanation: &Explanation) -> String {
         table.row(row);
     }
     format!("{text}\n{}", table.render())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wrong_constraint_names_its_field() {
-        let read = |text: &str| {
-            let Value::Object(fields) = serde_json::from_str(text).unwrap() else { panic!("{text}") };
-            read_constraints(fields)
-        };
-        assert_eq!(read("{}").unwrap(), Constraints::default());
-        let error = read(r#"{"required_tags": ["a"], "allowed_models": 3}"#).unwrap_err();
-        assert_eq!(error.field(), Some("allowed_models"));
-        let error = read(r#"{"alowed_models": ["a"]}"#).unwrap_err();
-        assert_eq!(error.field(), Some("alowed_models"));
-        assert!(error.message().starts_with("unknown field"), "{error}");
-    }
 }

@@ -15,6 +15,14 @@ fn edit(file: &Path, from: &str, to: &str) {
     fs::write(file, text.replacen(from, to, 1)).unwrap();
 }
 
+/// `manifest` with its digest made to agree.
+fn sealed(manifest: &str) -> String {
+    let digest = manifest.rsplit("\"digest\": \"").next().and_then(|rest| rest.get(..64)).unwrap();
+    let zeros = "0".repeat(64);
+    let unsealed = manifest.replace(digest, &zeros);
+    unsealed.replace(&zeros, &router_core::artifact::sha256(unsealed.as_bytes()))
+}
+
 /// The transcripts of `train` with `C.toml` or the data edited, one after another.
 fn train_with(edits: &[(&str, &str, &str)]) -> String {
     let mut text = String::new();
@@ -204,13 +212,16 @@ fn artifacts() {
         fs::write(artifact.join("manifest.json"), "{\"name\": \"some web app\"}").unwrap();
     });
     case("the manifest is of a newer release", &|artifact| {
-        edit(&artifact.join("manifest.json"), "\"format_version\": 1", "\"format_version\": 99");
+        edit(&artifact.join("manifest.json"), "\"format_version\": 2", "\"format_version\": 99");
+    });
+    case("a letter of the manifest is another", &|artifact| {
+        edit(&artifact.join("manifest.json"), "\"thrifty\"", "\"thrifti\"");
     });
     case("the embedder was another", &|artifact| {
         let file = artifact.join("manifest.json");
         let text = fs::read_to_string(&file).unwrap();
         let start = text.find("\"embedder_fingerprint\": \"").unwrap() + "\"embedder_fingerprint\": \"".len();
-        fs::write(&file, format!("{}other-{}", &text[..start], &text[start..])).unwrap();
+        fs::write(&file, sealed(&format!("{}other-{}", &text[..start], &text[start..]))).unwrap();
     });
     // Hashes change with every change of an algorithm; that they are told is what matters.
     insta::with_settings!({ filters => vec![

@@ -14,13 +14,15 @@ fn help(arguments: &[&str]) -> String {
 #[test]
 fn every_command_helps() {
     insta::assert_snapshot!("router", help(&[]));
-    let commands: [&[&str]; 16] = [
+    let commands: [&[&str]; 18] = [
+        &["compare"],
         &["data"],
         &["data", "check"],
         &["data", "export"],
         &["data", "split"],
         &["data", "stats"],
         &["demo"],
+        &["drift"],
         &["embedder"],
         &["embedder", "check"],
         &["embedder", "fetch"],
@@ -42,7 +44,10 @@ fn help_lists_no_command_that_is_not_there() {
     let help = help(&[]);
     let commands = help.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap();
     let names: Vec<&str> = commands.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(names, ["demo", "data", "train", "eval", "route", "tasks", "embedder", "plugins", "schema"]);
+    assert_eq!(
+        names,
+        ["demo", "data", "train", "eval", "route", "tasks", "compare", "drift", "embedder", "plugins", "schema"]
+    );
 }
 
 #[test]

@@ -8,13 +8,16 @@
 )]
 
 mod bad_input;
+mod compare;
 mod demo;
+mod drift;
 mod embedder;
 mod embedding_cache;
 #[path = "../../../router-plugins/tests/embedding_server/mod.rs"]
 mod embedding_server;
 mod help;
 mod json;
+mod releases;
 mod round_trip;
 mod route;
 mod world;

@@ -8,16 +8,23 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::artifact::migrate::migrate;
 use crate::artifact::sha256;
 use crate::artifact::slot::{ErasedPersist, SlotReader, SlotWriter};
+use crate::artifact::workplace::{Workplace, aside};
 use crate::error::{Error, ErrorKind, Result};
 use crate::registry::Registry;
 use crate::types::model::Model;
 
-/// The version of the artifact's layout that this release writes, and the newest it reads.
-pub const FORMAT_VERSION: u32 = 1;
+/// The version of the artifact's layout that this release writes, and the newest it reads. It reads all older ones too.
+pub const FORMAT_VERSION: u32 = 2;
 
-const MANIFEST: &str = "manifest.json";
+/// The first version whose manifest carries its own digest.
+const DIGEST_SINCE: u64 = 2;
+/// Stands in the place of the digest while it is computed.
+const NO_DIGEST: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+pub(super) const MANIFEST: &str = "manifest.json";
 const TASKS: &str = "tasks.json";
 
 /// What an artifact says about itself: `manifest.json`.
@@ -43,12 +50,22 @@ pub struct Manifest {
     pub files: BTreeMap<String, String>,
 }
 
-/// Writes an artifact into a temporary directory beside its place; [`finish`](Self::finish) renames it.
+/// A manifest in its file.
+#[derive(Serialize)]
+struct Sealed<'a> {
+    #[serde(flatten)]
+    manifest: &'a Manifest,
+    /// SHA-256 of the file with these 64 digits written as zeros. Last, where it is looked for.
+    digest: &'a str,
+}
+
+/// Writes an artifact into a temporary directory beside its place; [`finish`](Self::finish) puts it there.
 ///
-/// A crash at any point leaves an older artifact at the same place whole.
+/// A crash at any point leaves an older artifact at the same place whole. What a killed writer leaves beside it is removed by
+/// the next one.
 pub struct ArtifactWriter {
     target: PathBuf,
-    directory: tempfile::TempDir,
+    workplace: Workplace,
     files: BTreeMap<String, String>,
 }
 
@@ -59,21 +76,13 @@ impl ArtifactWriter {
     /// [`ErrorKind::Usage`] if `target` exists and is not an artifact; [`ErrorKind::Io`].
     pub fn create(target: impl AsRef<Path>) -> Result<Self> {
         let target = target.as_ref().to_path_buf();
-        if target.exists() && !target.join(MANIFEST).is_file() && !is_empty_directory(&target) {
-            return Err(Error::new(ErrorKind::Usage, "exists and is not an artifact; it is left as it is")
-                .in_file(&target)
-                .help("name another place, or remove it yourself"));
-        }
+        is_replaceable(&target)?;
         let parent = match target.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-            _ => PathBuf::from("."),
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
         };
-        fs::create_dir_all(&parent).map_err(|source| Error::io(&parent, source))?;
-        let directory = tempfile::Builder::new()
-            .prefix(".router-artifact-")
-            .tempdir_in(&parent)
-            .map_err(|source| Error::io(&parent, source))?;
-        Ok(Self { target, directory, files: BTreeMap::new() })
+        let workplace = Workplace::create(parent)?;
+        Ok(Self { target, workplace, files: BTreeMap::new() })
     }
 
     /// Writes one component as `<slot>.safetensors`; a `/` in the slot's name becomes `-`.
@@ -88,7 +97,7 @@ impl ArtifactWriter {
     }
 
     fn put_file(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-        write_synced(&self.directory.path().join(name), bytes)?;
+        write_synced(&self.workplace.path().join(name), bytes)?;
         self.files.insert(name.to_owned(), sha256(bytes));
         Ok(())
     }
@@ -96,15 +105,41 @@ impl ArtifactWriter {
     /// Writes the manifest and puts the artifact in its place.
     pub fn finish(self, manifest: Manifest) -> Result<()> {
         let manifest = Manifest { files: self.files, ..manifest };
-        write_synced(&self.directory.path().join(MANIFEST), &json(&manifest)?)?;
-        let written = self.directory.keep();
-        let moved = replace_directory(&written, &self.target);
-        if moved.is_err() {
-            // Nothing is lost by removing it: the caller still holds the fitted router.
-            let _ = fs::remove_dir_all(&written);
-        }
-        moved
+        let mut bytes = json(&Sealed { manifest: &manifest, digest: NO_DIGEST })?;
+        let digest = sha256(&bytes);
+        set_digest(&mut bytes, NO_DIGEST, &digest);
+        write_synced(&self.workplace.path().join(MANIFEST), &bytes)?;
+        self.workplace.take_place(&self.target)
     }
+}
+
+/// Writes `to` where `from`, of the same length, stands last in `bytes`; says whether it stands there.
+fn set_digest(bytes: &mut [u8], from: &str, to: &str) -> bool {
+    let place = bytes.windows(from.len()).rposition(|window| window == from.as_bytes());
+    let digits = place.and_then(|place| bytes.get_mut(place..place + from.len()));
+    match digits {
+        Some(digits) if from.len() == to.len() => {
+            digits.copy_from_slice(to.as_bytes());
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Whether `manifest` (the bytes of its file) is what was written, by its own `digest`.
+fn is_whole(manifest: &[u8], digest: &str) -> bool {
+    let mut bytes = manifest.to_vec();
+    digest.len() == NO_DIGEST.len() && set_digest(&mut bytes, digest, NO_DIGEST) && sha256(&bytes) == digest
+}
+
+/// An error where something other than an artifact, or an empty directory, is at `target`.
+pub(super) fn is_replaceable(target: &Path) -> Result<()> {
+    if target.exists() && !target.join(MANIFEST).is_file() && !is_empty_directory(target) {
+        return Err(Error::new(ErrorKind::Usage, "exists and is not an artifact; it is left as it is")
+            .in_file(target)
+            .help("name another place, or remove it yourself"));
+    }
+    Ok(())
 }
 
 fn is_empty_directory(path: &Path) -> bool {
@@ -127,35 +162,6 @@ fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
     write().map_err(|source| Error::io(path, source))
 }
 
-/// Puts `from` in the place of `to`. An older directory there is moved aside first and put back if the second rename fails.
-/// Between the two renames a crash leaves the older one whole under its name with `.old` added; [`ArtifactReader::open`] and
-/// the next write find it there.
-fn replace_directory(from: &Path, to: &Path) -> Result<()> {
-    let aside = aside(to);
-    if to.exists() {
-        if aside.exists() {
-            fs::remove_dir_all(&aside).map_err(|source| Error::io(&aside, source))?;
-        }
-        fs::rename(to, &aside).map_err(|source| Error::io(to, source))?;
-    }
-    if let Err(source) = fs::rename(from, to) {
-        if aside.exists() {
-            let _ = fs::rename(&aside, to);
-        }
-        return Err(Error::io(to, source));
-    }
-    if aside.exists() {
-        fs::remove_dir_all(&aside).map_err(|source| Error::io(&aside, source))?;
-    }
-    Ok(())
-}
-
-fn aside(target: &Path) -> PathBuf {
-    let mut name = target.file_name().map(std::ffi::OsStr::to_os_string).unwrap_or_default();
-    name.push(".old");
-    target.with_file_name(name)
-}
-
 fn slot_file(slot: &str) -> String {
     format!("{}.safetensors", slot.replace('/', "-"))
 }
@@ -164,6 +170,7 @@ fn slot_file(slot: &str) -> String {
 pub struct ArtifactReader<'a> {
     directory: PathBuf,
     manifest: Manifest,
+    manifest_bytes: Vec<u8>,
     registry: &'a Registry,
 }
 
@@ -171,8 +178,8 @@ impl<'a> ArtifactReader<'a> {
     /// Opens the artifact in `directory` and checks its manifest.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`] if it is not there; [`ErrorKind::Artifact`] if it is malformed; [`ErrorKind::Incompatible`] if a
-    /// newer release wrote it.
+    /// [`ErrorKind::Io`] if it is not there; [`ErrorKind::Artifact`] if it is malformed or not what was written;
+    /// [`ErrorKind::Incompatible`] if a newer release wrote it.
     pub fn open(directory: impl AsRef<Path>, registry: &'a Registry) -> Result<Self> {
         let mut directory = directory.as_ref().to_path_buf();
         if !directory.exists() && aside(&directory).join(MANIFEST).is_file() {
@@ -183,15 +190,19 @@ impl<'a> ArtifactReader<'a> {
             let error = Error::io(&path, source);
             if directory.exists() { error.help("an artifact is a directory that `router train` wrote") } else { error }
         })?;
-        let malformed = |source: serde_json::Error| {
-            Error::new(ErrorKind::Artifact, format!("the manifest is malformed: {source}"))
+        let malformed = |what: String| {
+            Error::new(ErrorKind::Artifact, what)
                 .in_file(&path)
                 .help("the artifact is damaged or of another origin; train again")
         };
-        let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(malformed)?;
-        if let Some(version) = value.get("format_version").and_then(serde_json::Value::as_u64)
-            && version > u64::from(FORMAT_VERSION)
-        {
+        let not_read = |source: serde_json::Error| malformed(format!("the manifest is malformed: {source}"));
+        let mut value: serde_json::Value = serde_json::from_slice(&bytes).map_err(not_read)?;
+        let version = value
+            .get("format_version")
+            .and_then(serde_json::Value::as_u64)
+            .filter(|&version| version > 0)
+            .ok_or_else(|| malformed("the manifest names no version".into()))?;
+        if version > u64::from(FORMAT_VERSION) {
             return Err(Error::new(
                 ErrorKind::Incompatible,
                 format!("artifact version {version} is newer than this program's {FORMAT_VERSION}"),
@@ -199,8 +210,20 @@ impl<'a> ArtifactReader<'a> {
             .in_file(&path)
             .help("use the version of the program that wrote it, or train again"));
         }
-        let manifest: Manifest = serde_json::from_value(value).map_err(malformed)?;
-        Ok(Self { directory, manifest, registry })
+        if version >= DIGEST_SINCE {
+            let digest = value.get("digest").and_then(serde_json::Value::as_str).unwrap_or_default();
+            if !is_whole(&bytes, digest) {
+                return Err(malformed("the manifest is not what was written: its digest differs".into()));
+            }
+        }
+        migrate(&mut value, version as u32);
+        let manifest: Manifest = serde_json::from_value(value).map_err(not_read)?;
+        Ok(Self { directory, manifest, manifest_bytes: bytes, registry })
+    }
+
+    /// Whether the artifact is still the one that was opened: false once another process has put a new one in its place.
+    pub fn is_current(&self) -> bool {
+        fs::read(self.directory.join(MANIFEST)).is_ok_and(|bytes| bytes == self.manifest_bytes)
     }
 
     /// The manifest.
@@ -208,12 +231,25 @@ impl<'a> ArtifactReader<'a> {
         &self.manifest
     }
 
+    /// Whether the artifact holds slot `slot`.
+    pub fn has_slot(&self, slot: &str) -> bool {
+        self.manifest.files.contains_key(&slot_file(slot))
+    }
+
     /// Reads one component's slot with `read`, which gets the format found and a reader.
     pub fn read_slot<T>(&self, slot: &str, read: impl FnOnce(&str, &SlotReader<'_>) -> Result<T>) -> Result<T> {
         let name = slot_file(slot);
         let bytes = self.read_file(&name)?;
-        SlotReader::open(slot, &bytes, self.registry, read)
-            .map_err(|error| if error.file().is_some() { error } else { error.in_file(self.directory.join(&name)) })
+        SlotReader::open(slot, &bytes, self.registry, read).map_err(|error| {
+            // Whatever a component finds wrong with what it reads, the artifact is at fault.
+            let error = match error.kind() {
+                ErrorKind::Artifact | ErrorKind::Incompatible | ErrorKind::UnknownPlugin => error,
+                _ => Error::new(ErrorKind::Artifact, format!("slot `{slot}`: {}", error.message()))
+                    .help("the artifact is damaged or of another origin; train again")
+                    .caused_by(error),
+            };
+            if error.file().is_some() { error } else { error.in_file(self.directory.join(&name)) }
+        })
     }
 
     /// Reads the task cards.

@@ -159,6 +159,7 @@ pub struct SlotReader<'a> {
     prefix: String,
     tensors: &'a SafeTensors<'a>,
     metadata: &'a Metadata,
+    format: String,
     version: u32,
     registry: &'a Registry,
 }
@@ -188,21 +189,19 @@ impl SlotReader<'_> {
             prefix: String::new(),
             tensors: &tensors,
             metadata: &metadata,
+            format: metadata.format.clone(),
             version: metadata.version,
             registry,
         };
         read(&metadata.format, &reader)
     }
 
-    /// Checks format and version, then loads.
+    /// Checks format and version, of a slot or of a component inside one, then loads.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Artifact`] for another format; [`ErrorKind::Incompatible`] for a newer version.
     pub fn load<T: Persist>(&self) -> Result<T> {
-        if self.prefix.is_empty() {
-            self.check_format::<T>(&self.metadata.format, self.version)?;
-        }
-        T::load(self)
-    }
-
-    fn check_format<T: Persist>(&self, format: &str, version: u32) -> Result<()> {
+        let (format, version) = (self.format.as_str(), self.version);
         if format != T::FORMAT {
             return Err(self.corrupt(&format!("it holds `{format}` where `{}` belongs", T::FORMAT)));
         }
@@ -211,13 +210,13 @@ impl SlotReader<'_> {
                 ErrorKind::Incompatible,
                 format!(
                     "slot `{}`: `{format}` version {version} is newer than this program's {}",
-                    self.slot,
+                    self.place(),
                     T::VERSION
                 ),
             )
             .help("use the version of the program that wrote it, or train again"));
         }
-        Ok(())
+        T::load(self)
     }
 
     /// The version of the format that wrote this slot.
@@ -232,12 +231,13 @@ impl SlotReader<'_> {
 
     /// A component inside this one, written by [`SlotWriter::put_nested`] under `prefix`.
     pub fn nested(&self, prefix: &str) -> Result<SlotReader<'_>> {
-        let (_, version): (String, u32) = self.get_json(&format!("{prefix}/format"))?;
+        let (format, version): (String, u32) = self.get_json(&format!("{prefix}/format"))?;
         Ok(SlotReader {
             slot: self.slot.clone(),
             prefix: format!("{}{prefix}/", self.prefix),
             tensors: self.tensors,
             metadata: self.metadata,
+            format,
             version,
             registry: self.registry,
         })
@@ -298,8 +298,17 @@ impl SlotReader<'_> {
 
     /// An error that says this slot is corrupt.
     pub fn corrupt(&self, what: &str) -> Error {
-        Error::new(ErrorKind::Artifact, format!("slot `{}{}`: {what}", self.slot, self.prefix.trim_end_matches('/')))
+        Error::new(ErrorKind::Artifact, format!("slot `{}`: {what}", self.place()))
             .help("the artifact is damaged or of another origin; train again")
+    }
+
+    /// The slot, and the component inside it: `references/knn`.
+    fn place(&self) -> String {
+        if self.prefix.is_empty() {
+            self.slot.clone()
+        } else {
+            format!("{}/{}", self.slot, self.prefix.trim_end_matches('/'))
+        }
     }
 
     fn finite(&self, name: &str, values: &[f32]) -> Result<()> {

@@ -103,9 +103,10 @@ macro_rules! set {
 impl<'a> RouterBuilder<'a> {
     /// An empty builder. Components that are left out have the defaults of [`RouterConfig`], taken from `registry`.
     pub fn new(registry: &'a Registry) -> Self {
+        let RouterConfig { seed, tasks, cost, cross_fit, .. } = RouterConfig::new(ComponentConfig::new(""));
         Self {
             registry,
-            seed: 0,
+            seed,
             embedder: None,
             discoverer: None,
             classifier: None,
@@ -113,9 +114,9 @@ impl<'a> RouterBuilder<'a> {
             estimators: Vec::new(),
             aggregator: None,
             policy: None,
-            tasks: TasksConfig::default(),
-            cost: CostConfig::default(),
-            cross_fit: CrossFitConfig::default(),
+            tasks,
+            cost,
+            cross_fit,
             error: None,
         }
     }

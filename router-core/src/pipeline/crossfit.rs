@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use crate::config::TasksConfig;
 use crate::context::FitContext;
+use crate::drift::confidence;
 use crate::error::Result;
 use crate::pipeline::fit::UnfittedRouter;
 use crate::pipeline::inference::estimate_parts;
@@ -69,17 +70,26 @@ pub(crate) fn cross_fit(
     Ok(all)
 }
 
-/// The task that `classifier` gives every row of `set` when fitted on the other folds. Costs a fit of the classifier a fold;
-/// folds run in parallel.
+/// What classifiers made of rows that they were not fitted on.
+pub(crate) struct HeldOut {
+    pub(crate) folds: Folds,
+    /// The task of every row.
+    pub(crate) assigned: Vec<Option<TaskId>>,
+    /// The classifier's confidence in every row.
+    pub(crate) confidence: Vec<f32>,
+}
+
+/// What `classifier` makes of every row of `set` when fitted on the other folds. Costs a fit of the classifier a fold; folds
+/// run in parallel.
 pub(crate) fn assign(
     classifier: &dyn DynTaskClassifier,
     set: &TrainingSet,
     map: &TaskMap,
     config: &TasksConfig,
-    folds: &Folds,
+    folds: Folds,
     cx: &FitContext,
-) -> Result<Vec<Option<TaskId>>> {
-    let parts: Vec<(Vec<usize>, TaskDistribution)> = (0..folds.count())
+) -> Result<HeldOut> {
+    let parts: Vec<(Vec<usize>, TaskDistribution, Option<f32>)> = (0..folds.count())
         .into_par_iter()
         .map(|fold| {
             let (train_rows, rows) = folds.split(fold);
@@ -90,21 +100,22 @@ pub(crate) fn assign(
             let fitted = classifier.fit(&train, &tasks, &cx)?;
             let mut distribution = TaskDistribution::new();
             fitted.classify(gather(set, &rows).view(), &mut distribution)?;
-            Ok((rows, distribution))
+            Ok((rows, distribution, fitted.threshold()))
         })
         .collect::<Result<_>>()?;
-    let mut assigned = vec![None; set.len()];
-    for (rows, distribution) in &parts {
+    let (mut assigned, mut confidences) = (vec![None; set.len()], vec![0.0; set.len()]);
+    for (rows, distribution, threshold) in &parts {
         for (at, &row) in rows.iter().enumerate() {
-            if let Some(place) = assigned.get_mut(row) {
-                *place = distribution.assigned(at);
+            if let (Some(task), Some(certain)) = (assigned.get_mut(row), confidences.get_mut(row)) {
+                (*task, *certain) = (distribution.assigned(at), confidence(distribution, at, *threshold));
             }
         }
     }
-    Ok(assigned)
+    Ok(HeldOut { folds, assigned, confidence: confidences })
 }
 
-fn gather(set: &TrainingSet, rows: &[usize]) -> crate::types::matrix::Matrix {
+/// The embeddings of the named rows of `set`.
+pub(crate) fn gather(set: &TrainingSet, rows: &[usize]) -> crate::types::matrix::Matrix {
     let mut matrix = crate::types::matrix::Matrix::zeros(rows.len(), set.embeddings().cols());
     for (at, &row) in rows.iter().enumerate() {
         matrix.row_mut(at).copy_from_slice(set.embeddings().row(row));

@@ -9,10 +9,11 @@ use crate::cost::CostModel;
 use crate::embedding_cache::{Counting, check_embeddings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::builder::RouterBuilder;
-use crate::pipeline::crossfit;
+use crate::pipeline::crossfit::{self, HeldOut};
+use crate::pipeline::drift;
 use crate::pipeline::router::Router;
 use crate::registry::Registry;
-use crate::tasks::{TaskCards, Tasks};
+use crate::tasks::{self, TaskCards, Tasks};
 use crate::traits::{
     AggregatorEvidence, DynAggregator, DynEmbedder, DynPolicy, DynQualityEstimator, DynTaskClassifier, PartInfo,
     PolicyEvidence, StoredClassifier, StoredEmbedder, StoredEstimator, TaskDiscoverer,
@@ -43,6 +44,8 @@ pub struct UnfittedRouter {
 /// Everything between embedding and aggregation, fitted on one set of rows.
 pub(crate) struct Stages {
     pub(crate) tasks: Tasks,
+    /// What the classifier makes of these rows while it has not seen them, where it was cross-fitted.
+    pub(crate) held_out: Option<HeldOut>,
     pub(crate) classifier: Option<Box<dyn StoredClassifier>>,
     pub(crate) parts: Vec<(PartInfo, Box<dyn StoredEstimator>)>,
 }
@@ -161,7 +164,16 @@ impl UnfittedRouter {
             &cx.child("policy"),
         )?;
 
-        let cards = TaskCards::new(set, &stages.tasks, &self.config.tasks);
+        let resamples = self.config.tasks.stability_resamples;
+        let stability = match &self.discoverer {
+            Some(discoverer) if resamples > 0 => {
+                let map = stages.tasks.map();
+                tasks::stability(&**discoverer, set, map, resamples, &cx.child("stability"))?
+            }
+            _ => Vec::new(),
+        };
+        let drift = drift::reference(self, set, &stages, &cx.child("drift"))?;
+        let cards = TaskCards::new(set, &stages.tasks, &stability, &self.config.tasks);
         let data_fingerprint = if set.len() == set.dataset().prompts().len() {
             set.dataset().fingerprint()
         } else {
@@ -177,6 +189,7 @@ impl UnfittedRouter {
             policy,
             costs,
             cards,
+            drift,
             data_fingerprint,
             prompts: set.len(),
             training_tasks: Some(stages.tasks.map().clone()),
@@ -219,19 +232,18 @@ impl UnfittedRouter {
             None => None,
         };
         cx.check_cancelled()?;
-        let tasks = match &self.classifier {
+        let held_out = match &self.classifier {
             Some(classifier) if tasks.count() > 0 => {
                 let cx = cx.child("classifier/held_out");
-                match crossfit::folds(set, self.config.cross_fit.folds.min(ASSIGNMENT_FOLDS), &cx) {
-                    Some(folds) => {
-                        let assigned =
-                            crossfit::assign(&**classifier, set, tasks.map(), &self.config.tasks, &folds, &cx)?;
-                        tasks.with_assigned(assigned)?
-                    }
-                    None => tasks,
-                }
+                crossfit::folds(set, self.config.cross_fit.folds.min(ASSIGNMENT_FOLDS), &cx)
+                    .map(|folds| crossfit::assign(&**classifier, set, tasks.map(), &self.config.tasks, folds, &cx))
+                    .transpose()?
             }
-            _ => tasks,
+            _ => None,
+        };
+        let tasks = match &held_out {
+            Some(held_out) => tasks.with_assigned(held_out.assigned.clone())?,
+            None => tasks,
         };
         cx.check_cancelled()?;
         let mut parts = Vec::with_capacity(self.estimators.len());
@@ -246,7 +258,7 @@ impl UnfittedRouter {
             parts.push((info, fitted));
             cx.check_cancelled()?;
         }
-        Ok(Stages { tasks, classifier, parts })
+        Ok(Stages { tasks, held_out, classifier, parts })
     }
 
     /// The embeddings of every row of `set` by an embedder that is fitted on the rows `train` alone, if the embedder learns.

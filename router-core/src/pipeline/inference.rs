@@ -151,7 +151,7 @@ impl Router {
         self.choose_batch(prompts, constraints, buffers, out)
     }
 
-    fn check_embeddings(&self, prompts: PromptsView<'_>, embeddings: MatrixView<'_>) -> Result<()> {
+    pub(super) fn check_embeddings(&self, prompts: PromptsView<'_>, embeddings: MatrixView<'_>) -> Result<()> {
         if embeddings.rows() != prompts.len() {
             return Err(Error::shape("rows of embeddings", prompts.len(), embeddings.rows()));
         }

@@ -9,6 +9,7 @@
 
 mod builder;
 mod crossfit;
+mod drift;
 mod explain;
 mod fit;
 mod inference;

@@ -7,6 +7,7 @@ use crate::artifact::{ArtifactReader, ArtifactWriter, ErasedPersist, FORMAT_VERS
 use crate::config::RouterConfig;
 use crate::context::FitContext;
 use crate::cost::CostModel;
+use crate::drift::DriftReference;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::fit::embed_in_batches;
 use crate::registry::{AggregatorRole, ClassifierRole, EmbedderRole, EstimatorRole, PolicyRole, Registry, Shelved};
@@ -21,6 +22,12 @@ use crate::types::model::ModelPool;
 use crate::types::prompt::Prompt;
 use crate::types::task::TaskMap;
 
+/// The slot of the drift reference. Artifacts of earlier releases lack it, and so do routers without tasks.
+const DRIFT: &str = "drift";
+
+/// How often a load begins anew because the artifact was replaced under it.
+const REPLACED: usize = 10;
+
 /// A router that is ready. `Send + Sync`; share it behind an `Arc`.
 pub struct Router {
     pub(crate) config: RouterConfig,
@@ -32,6 +39,7 @@ pub struct Router {
     pub(crate) policy: Box<dyn StoredPolicy>,
     pub(crate) costs: CostModel,
     pub(crate) cards: TaskCards,
+    pub(crate) drift: Option<DriftReference>,
     pub(crate) data_fingerprint: String,
     pub(crate) prompts: usize,
     pub(crate) training_tasks: Option<TaskMap>,
@@ -71,6 +79,11 @@ impl Router {
     /// The weight of every part, if the aggregator has fixed weights.
     pub fn part_weights(&self) -> Option<&[f32]> {
         self.aggregator.weights()
+    }
+
+    /// Identity of the data it was fitted to: equal for two routers that learned from the same prompts and outcomes.
+    pub fn data_fingerprint(&self) -> &str {
+        &self.data_fingerprint
     }
 
     /// The task of every training prompt, on a router that was fitted in this process; an artifact does not hold it.
@@ -149,6 +162,9 @@ impl Router {
         writer.put_slot("aggregator", &*self.aggregator)?;
         writer.put_slot("policy", &*self.policy)?;
         writer.put_slot("cost", &self.costs)?;
+        if let Some(drift) = &self.drift {
+            writer.put_slot(DRIFT, drift)?;
+        }
         for (slot, component) in extra {
             writer.put_slot(slot, *component)?;
         }
@@ -171,14 +187,26 @@ impl Router {
         })
     }
 
-    /// Loads the artifact in `directory`, verifying versions, hashes, shapes and the embedder's fingerprint.
+    /// Loads the artifact in `directory`, verifying versions, hashes, shapes and the embedder's fingerprint. If another process
+    /// replaces the artifact meanwhile, the new one is loaded.
     ///
     /// # Errors
     /// [`ErrorKind::Io`] if there is none; [`ErrorKind::Artifact`] if it is damaged; [`ErrorKind::Incompatible`] if a newer
     /// release wrote it or its embedder is another now; [`ErrorKind::UnknownPlugin`] if a component is not registered.
     pub fn load(directory: impl AsRef<Path>, registry: &Registry) -> Result<Self> {
         let directory = directory.as_ref();
-        let reader = ArtifactReader::open(directory, registry)?;
+        for _ in 0..REPLACED {
+            let reader = ArtifactReader::open(directory, registry)?;
+            match Self::read(directory, &reader) {
+                // Half of one artifact and half of another look like damage.
+                Err(_) if !reader.is_current() => {}
+                done => return done,
+            }
+        }
+        Self::read(directory, &ArtifactReader::open(directory, registry)?)
+    }
+
+    fn read(directory: &Path, reader: &ArtifactReader<'_>) -> Result<Self> {
         let manifest = reader.manifest();
         let damaged = |what: String| {
             Error::new(ErrorKind::Artifact, what)
@@ -194,7 +222,7 @@ impl Router {
         let config = RouterConfig::from_json(&config).map_err(|error| damaged(error.to_string()))?;
         let pool = ModelPool::new(manifest.models.clone()).map_err(|error| damaged(error.to_string()))?;
 
-        let embedder = load_slot::<EmbedderRole>(&reader, "embedder", &config.embedder.name)?;
+        let embedder = load_slot::<EmbedderRole>(reader, "embedder", &config.embedder.name)?;
         let fingerprint = embedder.fingerprint();
         if fingerprint != manifest.embedder_fingerprint || embedder.dimension() != manifest.dimension {
             return Err(Error::new(
@@ -206,7 +234,7 @@ impl Router {
         }
         let cards: TaskCards = reader.read_tasks()?;
         let classifier = match &config.classifier {
-            Some(component) => Some(load_slot::<ClassifierRole>(&reader, "classifier", &component.name)?),
+            Some(component) => Some(load_slot::<ClassifierRole>(reader, "classifier", &component.name)?),
             None => None,
         };
         if let Some(classifier) = &classifier
@@ -217,7 +245,7 @@ impl Router {
         let parts = parts
             .into_iter()
             .map(|info| {
-                let estimator = load_slot::<EstimatorRole>(&reader, &info.slot, &info.name)?;
+                let estimator = load_slot::<EstimatorRole>(reader, &info.slot, &info.name)?;
                 if estimator.models() != pool.len() {
                     return Err(damaged(format!("`{}` does not belong to this pool of models", info.slot)));
                 }
@@ -230,10 +258,19 @@ impl Router {
                 .map(|c| c.name.clone())
                 .ok_or_else(|| damaged(format!("the configuration names no {what}")))
         };
-        let aggregator = load_slot::<AggregatorRole>(&reader, "aggregator", &named(&config.aggregator, "aggregator")?)?;
-        let policy = load_slot::<PolicyRole>(&reader, "policy", &named(&config.policy, "policy")?)?;
+        let aggregator = load_slot::<AggregatorRole>(reader, "aggregator", &named(&config.aggregator, "aggregator")?)?;
+        let policy = load_slot::<PolicyRole>(reader, "policy", &named(&config.policy, "policy")?)?;
         let costs = reader.read_slot("cost", |_, slot| slot.load::<CostModel>())?;
         costs.check(&pool)?;
+        let drift = if reader.has_slot(DRIFT) {
+            let drift = reader.read_slot(DRIFT, |_, slot| slot.load::<DriftReference>())?;
+            if drift.tasks() != cards.tasks.len() || drift.dimension() != manifest.dimension {
+                return Err(damaged("the drift reference does not belong to these tasks and embeddings".into()));
+            }
+            Some(drift)
+        } else {
+            None
+        };
         Ok(Self {
             config,
             embedder: Arc::from(embedder),
@@ -244,6 +281,7 @@ impl Router {
             policy,
             costs,
             cards,
+            drift,
             data_fingerprint: manifest.data_fingerprint.clone(),
             prompts: manifest.prompts,
             training_tasks: None,

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::registry::Registry;
+use crate::registry::finite::first_not_finite;
 
 /// The configuration of a plugin, and the plugin before fitting: one type that implements this, `Serialize`, `Deserialize`
 /// (with `deny_unknown_fields` and a default for every field that has one) and `JsonSchema`, and the trait of its role.
@@ -43,14 +44,42 @@ pub(crate) fn read<C: PluginConfig>(value: Value, registry: &Registry) -> Result
         let error = Error::new(ErrorKind::Config, error.inner().to_string());
         if path == "." { error } else { error.at_field(path) }
     })?;
-    let schema = schemars::schema_for!(C).to_value();
-    check_ranges(&schema, &schema, &to_value(&config)?, "")?;
+    check(&config)?;
     config.prepare(registry)?;
     Ok(config)
 }
 
+/// Holds a configuration that was built in code against the ranges of its own schema, as reading one from a file does.
+///
+/// ```
+/// #[derive(serde::Serialize, schemars::JsonSchema)]
+/// struct Half {
+///     #[schemars(range(min = 0.0, max = 0.5))]
+///     share: Option<f64>,
+/// }
+/// use router_core::registry::config::check;
+/// assert!(check(&Half { share: Some(0.2) }).is_ok() && check(&Half { share: None }).is_ok());
+/// assert_eq!(check(&Half { share: Some(0.7) }).unwrap_err().field(), Some("share"));
+/// assert_eq!(check(&Half { share: Some(f64::NAN) }).unwrap_err().field(), Some("share"));
+/// ```
+///
+/// # Errors
+/// [`ErrorKind::Config`] with the field's dotted path, for the first value out of its range, NaN or infinite.
+pub fn check<C: JsonSchema + Serialize>(config: &C) -> Result<()> {
+    let schema = schemars::schema_for!(C).to_value();
+    check_ranges(&schema, &schema, &to_value(config)?, "")
+}
+
 /// The configuration as JSON, every default filled in.
+///
+/// # Errors
+/// [`ErrorKind::Config`] for a number that is NaN or infinite, which JSON would turn into null.
 pub(crate) fn to_value<C: Serialize>(config: &C) -> Result<Value> {
+    if let Some((field, number)) = first_not_finite(config) {
+        return Err(Error::new(ErrorKind::Config, format!("{number} has no meaning here"))
+            .at_field(field)
+            .help("a finite number"));
+    }
     serde_json::to_value(config)
         .map_err(|source| Error::new(ErrorKind::Internal, "a configuration is not JSON").caused_by(source))
 }

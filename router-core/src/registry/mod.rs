@@ -4,6 +4,7 @@
 //! [`register!`](crate::register), which is a convenience: [`Registry::register`] does the same by hand.
 
 pub mod config;
+mod finite;
 pub mod role;
 
 use std::collections::BTreeMap;

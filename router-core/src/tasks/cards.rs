@@ -5,13 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::TasksConfig;
 use crate::error::{Error, ErrorKind, Result};
+use crate::tasks::exemplars::exemplars;
 use crate::tasks::keywords::keywords;
 use crate::tasks::profile::Tasks;
 use crate::types::dataset::TrainingSet;
 use crate::types::task::TaskId;
-
-/// Longest exemplar text on a card, in characters.
-const EXEMPLAR_CHARACTERS: usize = 200;
 
 /// A typical training prompt of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +29,7 @@ pub struct ModelCard {
     pub score: f64,
     /// Mean quality on the task's training prompts.
     pub mean: f64,
-    /// 95% Wilson interval of the mean.
+    /// 95% Wilson score interval of the mean, over the effective number of outcomes where they are weighted.
     pub interval: [f64; 2],
     /// Outcomes behind it.
     pub outcomes: usize,
@@ -46,9 +44,14 @@ pub struct TaskCard {
     pub size: usize,
     /// Share of all training prompts.
     pub share: f64,
-    /// Words that distinguish it from the other tasks.
+    /// How far it comes back when the prompts are drawn anew, in [0, 1]: the mean of Hennig's cluster-wise Jaccard similarity
+    /// over bootstrap resamples. At least 0.75 is a stable task, below 0.6 one not to be trusted. `None` where it was not
+    /// measured (`tasks.stability_resamples`).
+    #[serde(default)]
+    pub stability: Option<f64>,
+    /// Words and pairs of words that distinguish it from the other tasks, by class-based TF-IDF.
     pub keywords: Vec<String>,
-    /// Prompts nearest to its center.
+    /// Prompts that are near its center and differ from each other.
     pub exemplars: Vec<Exemplar>,
     /// Models with heads of their own in this task, best first.
     pub candidates: Vec<String>,
@@ -68,8 +71,9 @@ pub struct TaskCards {
 }
 
 impl TaskCards {
-    /// Writes the cards of `tasks`, found among the prompts of `set`.
-    pub fn new(set: &TrainingSet, tasks: &Tasks, config: &TasksConfig) -> Self {
+    /// Writes the cards of `tasks`, found among the prompts of `set`; `stability` holds one entry a task, or is empty where it
+    /// was not measured. O(words + n * d * exemplars).
+    pub fn new(set: &TrainingSet, tasks: &Tasks, stability: &[Option<f64>], config: &TasksConfig) -> Self {
         let members = tasks.map().members();
         let assigned: usize = members.iter().map(Vec::len).sum();
         let texts = members.iter().map(|rows| rows.iter().map(|&row| set.prompt(row).text()).collect());
@@ -89,7 +93,7 @@ impl TaskCards {
                             model: set.models().name(model).to_owned(),
                             score: score.score,
                             mean: score.mean,
-                            interval: [score.interval.0, score.interval.1],
+                            interval: score.interval,
                             outcomes: score.outcomes,
                         };
                         (score.score, card)
@@ -100,6 +104,7 @@ impl TaskCards {
                     id: TaskId(id as u32),
                     size: rows.len(),
                     share: rows.len() as f64 / set.len() as f64,
+                    stability: stability.get(id).copied().flatten(),
                     keywords,
                     exemplars: exemplars(set, rows, config.exemplars),
                     candidates: profile.candidates.iter().map(|&model| set.models().name(model).to_owned()).collect(),
@@ -131,41 +136,4 @@ impl TaskCards {
         }
         self
     }
-}
-
-/// The prompts of `rows` whose embeddings lie nearest (by cosine) to their mean. O(size * d).
-fn exemplars(set: &TrainingSet, rows: &[usize], count: usize) -> Vec<Exemplar> {
-    if count == 0 {
-        return Vec::new();
-    }
-    let embeddings = set.embeddings();
-    let mut center = vec![0.0f64; embeddings.cols()];
-    for &row in rows {
-        for (sum, &value) in center.iter_mut().zip(embeddings.row(row)) {
-            *sum += f64::from(value);
-        }
-    }
-    let mut order: Vec<(f64, usize)> = rows
-        .iter()
-        .map(|&row| {
-            let values = embeddings.row(row);
-            let dot: f64 = values.iter().zip(&center).map(|(&value, &mean)| f64::from(value) * mean).sum();
-            let norm = values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
-            (if norm > 0.0 { dot / norm } else { f64::NEG_INFINITY }, row)
-        })
-        .collect();
-    order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    order
-        .into_iter()
-        .take(count)
-        .map(|(_, row)| {
-            let prompt = set.prompt(row);
-            let text = prompt.text();
-            let mut short: String = text.chars().take(EXEMPLAR_CHARACTERS).collect();
-            if short.len() < text.len() {
-                short.push_str("...");
-            }
-            Exemplar { prompt_id: prompt.id.clone(), text: short }
-        })
-        .collect()
 }

@@ -3,6 +3,7 @@
 
 use crate::config::TasksConfig;
 use crate::error::{Error, Result};
+use crate::statistics::wilson;
 use crate::types::dataset::TrainingSet;
 use crate::types::model::ModelIndex;
 use crate::types::outcome::Outcomes;
@@ -15,8 +16,9 @@ pub struct ModelScore {
     pub score: f64,
     /// The plain weighted mean quality; equal to `score` without an outcome.
     pub mean: f64,
-    /// 95% Wilson interval of the mean.
-    pub interval: (f64, f64),
+    /// 95% Wilson score interval of the mean, over the effective number of outcomes (Kish 1965: (sum of weights)^2 / sum of
+    /// squared weights), which is their number where all weigh the same.
+    pub interval: [f64; 2],
     /// Outcomes behind it.
     pub outcomes: usize,
 }
@@ -130,23 +132,25 @@ fn global_means(outcomes: &Outcomes) -> Vec<f64> {
 }
 
 fn profile(outcomes: &Outcomes, members: &[usize], global: &[f64], config: &TasksConfig) -> TaskProfile {
-    let mut sums = vec![(0.0f64, 0.0f64, 0usize); global.len()];
+    let mut sums = vec![(0.0f64, 0.0f64, 0.0f64, 0usize); global.len()];
     for &row in members {
         for outcome in outcomes.row(row) {
             let sum = &mut sums[outcome.model];
             sum.0 += f64::from(outcome.quality) * f64::from(outcome.weight);
             sum.1 += f64::from(outcome.weight);
-            sum.2 += 1;
+            sum.2 += f64::from(outcome.weight).powi(2);
+            sum.3 += 1;
         }
     }
     let models: Vec<ModelScore> = sums
         .iter()
         .zip(global)
-        .map(|(&(total, weight, count), &prior)| {
+        .map(|(&(total, weight, squares, count), &prior)| {
             let strength = config.shrinkage.max(f64::EPSILON);
             let score = (total + strength * prior) / (weight + strength);
             let mean = if weight > 0.0 { total / weight } else { score };
-            ModelScore { score, mean, interval: wilson(mean, count as f64), outcomes: count }
+            let effective = if squares > 0.0 { weight * weight / squares } else { 0.0 };
+            ModelScore { score, mean, interval: wilson(mean, effective), outcomes: count }
         })
         .collect();
     let candidates = candidates(outcomes, members, &models, config.coverage);
@@ -186,20 +190,6 @@ fn candidates(outcomes: &Outcomes, members: &[usize], models: &[ModelScore], cov
     order
 }
 
-/// The 95% Wilson score interval of a mean in [0, 1] over `count` outcomes; [0, 1] without one. For graded outcomes it is
-/// conservative, since their variance is at most that of 0/1 outcomes. For weighted outcomes `count` is the effective one,
-/// (sum of weights)^2 / (sum of squared weights) (Kish, "Survey sampling", 1965).
-pub fn wilson(mean: f64, count: f64) -> (f64, f64) {
-    if count <= 0.0 {
-        return (0.0, 1.0);
-    }
-    let (n, z) = (count, 1.959_963_984_540_054_f64);
-    let center = mean + z * z / (2.0 * n);
-    let half = z * (mean * (1.0 - mean) / n + z * z / (4.0 * n * n)).max(0.0).sqrt();
-    let scale = 1.0 + z * z / n;
-    (((center - half) / scale).clamp(0.0, 1.0), ((center + half) / scale).clamp(0.0, 1.0))
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -221,10 +211,21 @@ mod tests {
     }
 
     #[test]
-    fn wilson_agrees_with_the_published_value() {
-        // Wilson's interval for 8 of 10, as in Brown, Cai and DasGupta (2001): 0.490 to 0.943.
-        let (low, high) = wilson(0.8, 10.0);
-        assert!((low - 0.490).abs() < 5e-4 && (high - 0.943).abs() < 5e-4, "{low} {high}");
+    fn unequal_weights_widen_the_interval() {
+        let pool = || ModelPool::new(vec![Model::new("a")]).unwrap();
+        let interval = |weights: [f32; 4]| {
+            let rows = weights.map(|weight| vec![Outcome { weight, ..Outcome::new(0, 1.0) }]);
+            let prompts = (0..4).map(|i| Prompt::new(i.to_string(), "x")).collect();
+            let dataset = Dataset::new("d", prompts, pool(), Outcomes::from_rows(1, rows.into()).unwrap()).unwrap();
+            let set = TrainingSet::new(Arc::new(dataset), Arc::new(Matrix::zeros(4, 1))).unwrap();
+            let tasks = Tasks::profile(&set, TaskMap::from_labels(&[Some(0); 4]), &TasksConfig::default()).unwrap();
+            tasks.profiles()[0].models[0].interval
+        };
+        assert_eq!(interval([1.0; 4]), wilson(1.0, 4.0));
+        assert_eq!(interval([0.5; 4]), wilson(1.0, 4.0));
+        // (3 + 1 + 1 + 1)^2 / (9 + 1 + 1 + 1) = 3.
+        assert_eq!(interval([3.0, 1.0, 1.0, 1.0]), wilson(1.0, 3.0));
+        assert_eq!(interval([0.0; 4]), [0.0, 1.0]);
     }
 
     #[test]

@@ -25,6 +25,13 @@ pub trait FittedClassifier: Send + Sync {
     /// Number of tasks.
     fn tasks(&self) -> usize;
 
+    /// The confidence below which a prompt is assigned to no task, for a classifier that decides by one: its confidence is the
+    /// probability of the likeliest task, and the probabilities of a prompt without a task are scaled by confidence / threshold.
+    /// `None`, the default, for any other rule. A drift monitor needs it to say how held-out training prompts would have fared.
+    fn threshold(&self) -> Option<f32> {
+        None
+    }
+
     /// Writes the task distribution of every row of `embeddings` (n x d) into `out`, which it resets to n x tasks.
     /// "No task" is an outcome: probabilities may sum to less than 1, and a row may have no assigned task.
     ///

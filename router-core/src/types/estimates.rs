@@ -9,8 +9,40 @@ use crate::types::matrix::{Matrix, MatrixView};
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Estimates {
     quality: Matrix,
-    variance: Option<Matrix>,
-    cost_usd: Option<Matrix>,
+    variance: Optional,
+    cost_usd: Optional,
+}
+
+/// A matrix that may be absent and keeps its memory while it is.
+#[derive(Debug, Clone, Default)]
+struct Optional {
+    matrix: Matrix,
+    is_present: bool,
+}
+
+impl Optional {
+    fn get(&self) -> Option<&Matrix> {
+        self.is_present.then_some(&self.matrix)
+    }
+
+    /// The matrix; one of `rows x cols` zeros if it was absent.
+    fn get_or_zeros(&mut self, rows: usize, cols: usize) -> &mut Matrix {
+        if !self.is_present {
+            self.matrix.reset(rows, cols);
+            self.is_present = true;
+        }
+        &mut self.matrix
+    }
+
+    fn gather(&self, rows: &[usize]) -> Self {
+        self.get().map_or_else(Self::default, |matrix| Self { matrix: matrix.gather(rows), is_present: true })
+    }
+}
+
+impl PartialEq for Optional {
+    fn eq(&self, other: &Self) -> bool {
+        self.get() == other.get()
+    }
 }
 
 impl Estimates {
@@ -19,11 +51,11 @@ impl Estimates {
         Self::default()
     }
 
-    /// Makes these the estimates of `prompts x models` pairs: quality 0, no variance, no cost.
+    /// Makes these the estimates of `prompts x models` pairs: quality 0, no variance, no cost. Keeps the memory of all three.
     pub fn reset(&mut self, prompts: usize, models: usize) {
         self.quality.reset(prompts, models);
-        self.variance = None;
-        self.cost_usd = None;
+        self.variance.is_present = false;
+        self.cost_usd.is_present = false;
     }
 
     /// Expected quality, n x m. On the scale of the outcomes' quality, but not clamped to it.
@@ -38,24 +70,24 @@ impl Estimates {
 
     /// Variance of the expected quality (not of an outcome), n x m, where the estimator knows it.
     pub fn variance(&self) -> Option<MatrixView<'_>> {
-        self.variance.as_ref().map(Matrix::view)
+        self.variance.get().map(Matrix::view)
     }
 
     /// Says that these estimates have a variance, zero at first, and gives it to be written.
     pub fn variance_mut(&mut self) -> &mut Matrix {
         let (rows, cols) = (self.quality.rows(), self.quality.cols());
-        self.variance.get_or_insert_with(|| Matrix::zeros(rows, cols))
+        self.variance.get_or_zeros(rows, cols)
     }
 
     /// Expected cost of the call in US dollars, n x m, where known.
     pub fn cost_usd(&self) -> Option<MatrixView<'_>> {
-        self.cost_usd.as_ref().map(Matrix::view)
+        self.cost_usd.get().map(Matrix::view)
     }
 
     /// Says that these estimates have a cost, zero at first, and gives it to be written.
     pub fn cost_usd_mut(&mut self) -> &mut Matrix {
         let (rows, cols) = (self.quality.rows(), self.quality.cols());
-        self.cost_usd.get_or_insert_with(|| Matrix::zeros(rows, cols))
+        self.cost_usd.get_or_zeros(rows, cols)
     }
 
     /// A view of all of it.
@@ -89,8 +121,8 @@ impl Estimates {
     pub fn gather(&self, rows: &[usize]) -> Self {
         Self {
             quality: self.quality.gather(rows),
-            variance: self.variance.as_ref().map(|variance| variance.gather(rows)),
-            cost_usd: self.cost_usd.as_ref().map(|cost| cost.gather(rows)),
+            variance: self.variance.gather(rows),
+            cost_usd: self.cost_usd.gather(rows),
         }
     }
 }
@@ -129,5 +161,32 @@ impl EstimatesView<'_> {
             cost.check_finite(&format!("{what} (cost)"))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reset_forgets_the_numbers_and_keeps_the_memory() {
+        let mut estimates = Estimates::new();
+        estimates.reset(20, 5);
+        estimates.variance_mut().set(3, 2, 0.5);
+        estimates.cost_usd_mut().set(3, 2, 0.1);
+        let memory = |estimates: &Estimates| {
+            let of = |view: Option<MatrixView<'_>>| view.unwrap().as_slice().as_ptr();
+            (of(estimates.variance()), of(estimates.cost_usd()))
+        };
+        let before = memory(&estimates);
+        estimates.reset(10, 5);
+        assert!(estimates.variance().is_none() && estimates.cost_usd().is_none());
+        let mut fresh = Estimates::new();
+        fresh.reset(10, 5);
+        assert_eq!(estimates, fresh);
+        assert!(estimates.variance_mut().as_slice().iter().all(|&value| value == 0.0));
+        estimates.cost_usd_mut();
+        assert_eq!(memory(&estimates), before);
+        assert_eq!(estimates.gather(&[1]).variance().unwrap().rows(), 1);
     }
 }

@@ -22,6 +22,7 @@ fn evaluation() -> Evaluation {
             id: TaskId(0),
             size: 3,
             share: 0.75,
+            stability: None,
             keywords: vec![HOSTILE.into()],
             exemplars: vec![Exemplar { prompt_id: "t0".into(), text: HOSTILE.into() }],
             candidates: vec!["a".into()],

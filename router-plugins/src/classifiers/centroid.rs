@@ -10,6 +10,7 @@
 //! they spread.
 
 use router_core::prelude::*;
+use router_core::registry::config::check;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -52,30 +53,12 @@ impl PluginConfig for CentroidConfig {
     const EXAMPLE: &'static str = "temperature = 0.5\nheld_out_share = 0.2\n";
 }
 
-impl CentroidConfig {
-    /// Checks ranges, for configurations that were not read from a file.
-    fn check(&self) -> Result<()> {
-        let ranges = [
-            ("temperature", self.temperature.unwrap_or(1.0), 1e-4, 1e4),
-            ("threshold", self.threshold.unwrap_or(0.0), 0.0, 1.0),
-            ("held_out_share", self.held_out_share, 0.05, 0.5),
-        ];
-        for (field, value, minimum, maximum) in ranges {
-            if !(minimum..=maximum).contains(&value) {
-                return Err(Error::new(ErrorKind::Config, format!("{value} is out of range"))
-                    .at_field(field)
-                    .help(format!("allowed: at least {minimum} and at most {maximum}")));
-            }
-        }
-        Ok(())
-    }
-}
-
 impl TaskClassifier for CentroidConfig {
     type Fitted = CentroidClassifier;
 
     fn fit(&self, set: &TrainingSet, tasks: &Tasks, cx: &FitContext) -> Result<CentroidClassifier> {
-        self.check()?;
+        // For configurations that were built in code.
+        check(self)?;
         let assignments = tasks.map().assignments();
         if assignments.len() != set.len() {
             return Err(Error::shape("prompts of a task map", set.len(), assignments.len()));
@@ -182,6 +165,10 @@ impl CentroidClassifier {
 impl FittedClassifier for CentroidClassifier {
     fn dimension(&self) -> usize {
         self.centers.cols()
+    }
+
+    fn threshold(&self) -> Option<f32> {
+        Some(self.threshold)
     }
 
     fn tasks(&self) -> usize {

@@ -10,6 +10,7 @@
 //! `graph` may not, and where seeing which prompts spoke matters more than the speed of a decision.
 
 use router_core::prelude::*;
+use router_core::registry::config::check;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -62,24 +63,6 @@ impl PluginConfig for NeighborsConfig {
 }
 
 impl NeighborsConfig {
-    /// Checks ranges, for configurations that were not read from a file.
-    fn check(&self) -> Result<()> {
-        let ranges = [
-            ("k", self.k as f64, 1.0, 1e5),
-            ("temperature", self.temperature, 1e-4, 1e6),
-            ("threshold", self.threshold.unwrap_or(0.0), 0.0, 1.0),
-            ("held_out_share", self.held_out_share, 0.05, 0.5),
-        ];
-        for (field, value, minimum, maximum) in ranges {
-            if !(minimum..=maximum).contains(&value) {
-                return Err(Error::new(ErrorKind::Config, format!("{value} is out of range"))
-                    .at_field(field)
-                    .help(format!("allowed: at least {minimum} and at most {maximum}")));
-            }
-        }
-        Ok(())
-    }
-
     fn voting(&self, k: usize, threshold: f32) -> Voting {
         Voting { k, temperature: self.temperature, threshold }
     }
@@ -89,7 +72,8 @@ impl TaskClassifier for NeighborsConfig {
     type Fitted = NeighborsClassifier;
 
     fn fit(&self, set: &TrainingSet, tasks: &Tasks, cx: &FitContext) -> Result<NeighborsClassifier> {
-        self.check()?;
+        // For configurations that were built in code.
+        check(self)?;
         let assignments = tasks.map().assignments();
         if assignments.len() != set.len() {
             return Err(Error::shape("prompts of a task map", set.len(), assignments.len()));
@@ -209,6 +193,10 @@ impl NeighborsClassifier {
 impl FittedClassifier for NeighborsClassifier {
     fn dimension(&self) -> usize {
         self.index.points().cols()
+    }
+
+    fn threshold(&self) -> Option<f32> {
+        Some(self.voting.threshold)
     }
 
     fn tasks(&self) -> usize {

@@ -1,6 +1,7 @@
 //! Parameters of the softmax classifier.
 
 use router_core::prelude::*;
+use router_core::registry::config::check;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -48,31 +49,12 @@ impl PluginConfig for SoftmaxConfig {
     const EXAMPLE: &'static str = "l2 = 0.05\nheld_out_share = 0.2\n";
 }
 
-impl SoftmaxConfig {
-    /// Checks ranges, for configurations that were not read from a file.
-    fn check(&self) -> Result<()> {
-        let ranges = [
-            ("l2", self.l2, 0.0, 1e6),
-            ("tolerance", self.tolerance, 0.0, 1.0),
-            ("threshold", self.threshold.unwrap_or(0.0), 0.0, 1.0),
-            ("held_out_share", self.held_out_share, 0.05, 0.5),
-        ];
-        for (field, value, minimum, maximum) in ranges {
-            if !(minimum..=maximum).contains(&value) {
-                return Err(Error::new(ErrorKind::Config, format!("{value} is out of range"))
-                    .at_field(field)
-                    .help(format!("allowed: at least {minimum} and at most {maximum}")));
-            }
-        }
-        Ok(())
-    }
-}
-
 impl TaskClassifier for SoftmaxConfig {
     type Fitted = SoftmaxClassifier;
 
     fn fit(&self, set: &TrainingSet, tasks: &Tasks, cx: &FitContext) -> Result<SoftmaxClassifier> {
-        self.check()?;
+        // For configurations that were built in code.
+        check(self)?;
         if tasks.map().assignments().len() != set.len() {
             return Err(Error::shape("prompts of a task map", set.len(), tasks.map().assignments().len()));
         }

@@ -85,6 +85,10 @@ impl FittedClassifier for SoftmaxClassifier {
         self.weights.cols()
     }
 
+    fn threshold(&self) -> Option<f32> {
+        Some(self.threshold)
+    }
+
     fn tasks(&self) -> usize {
         self.weights.rows()
     }
