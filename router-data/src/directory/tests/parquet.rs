@@ -189,7 +189,7 @@ prop_compose! {
             text().prop_map(PromptContent::Text),
             prop::collection::vec((0u8..4, text()), 1..4).prop_map(|messages| {
                 let role = |role| [MessageRole::System, MessageRole::User, MessageRole::Assistant, MessageRole::Tool][role as usize];
-                PromptContent::Messages(messages.into_iter().map(|(r, content)| Message { role: role(r), content }).collect())
+                PromptContent::Messages(messages.into_iter().map(|(r, content)| Message::new(role(r), content)).collect())
             }),
         ],
         benchmark in prop::option::of(text()), description in prop::option::of(text()),
