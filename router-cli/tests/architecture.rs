@@ -26,9 +26,11 @@ fn dependencies(member: &str) -> BTreeSet<String> {
 
 #[test]
 fn dependencies_point_one_way() {
-    let order = ["router-core", "router-data", "router-plugins", "router-eval", "router-cli"];
+    // router-encoder lives in the folder of router-plugins, the only one that uses it.
+    let order = ["router-core", "router-data", "router-plugins/encoder", "router-plugins", "router-eval", "router-cli"];
     for (at, member) in order.iter().enumerate() {
-        let allowed: BTreeSet<&str> = order.iter().take(at).copied().collect();
+        let name = |member: &&'static str| if *member == "router-plugins/encoder" { "router-encoder" } else { member };
+        let allowed: BTreeSet<&str> = order.iter().take(at).map(name).collect();
         for dependency in dependencies(member).iter().filter(|name| name.starts_with("router-")) {
             assert!(allowed.contains(dependency.as_str()), "{member} depends on {dependency}");
         }
@@ -104,8 +106,8 @@ fn only_fetch_downloads_models() {
 
 #[test]
 fn only_the_named_kernel_modules_allow_unsafe_code() {
-    // None yet. A kernel module that needs it is listed here and in ARCHITECTURE.md.
-    let allowed: [&str; 0] = [];
+    // A kernel module that needs it is listed here and in ARCHITECTURE.md.
+    let allowed = ["router-plugins/encoder/src/kernels/mod.rs"];
     let mut stack = vec![root()];
     while let Some(directory) = stack.pop() {
         for entry in fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()) {

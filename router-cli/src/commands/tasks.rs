@@ -142,7 +142,7 @@ fn full(card: &TaskCard) -> String {
         }
     }
     let axis = Axis::around(card.models.iter().map(|model| model.interval));
-    let picture = format!("mean quality in its 95% interval, {}", axis.ends());
+    let picture = format!("95% interval, {}", axis.ends());
     let mut table = Table::new([
         ("model", Align::Left),
         ("score", Align::Right),

@@ -1,7 +1,7 @@
 //! Every kernel under every instruction set of this processor against plain f64 arithmetic.
 
 use proptest::prelude::*;
-use rand::{RngExt as _, SeedableRng as _};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::attention::{DistanceBias, Heads, Scratch};
