@@ -1,5 +1,12 @@
 //! The transformer embedders against reference vectors, engine against engine, and what a user can get wrong.
-#![allow(missing_docs)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "helpers of tests fail as tests do, and say aloud what they skip"
+)]
 
 use std::path::{Path, PathBuf};
 

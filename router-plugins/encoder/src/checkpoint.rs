@@ -117,7 +117,9 @@ impl Checkpoint {
             Dtype::F32 => {
                 file.read_exact(cast_slice_mut(out)).map_err(failed)?;
                 if cfg!(target_endian = "big") {
-                    out.iter_mut().for_each(|number| *number = f32::from_bits(number.to_bits().swap_bytes()));
+                    for number in out.iter_mut() {
+                        *number = f32::from_bits(number.to_bits().swap_bytes());
+                    }
                 }
             }
             Dtype::F16 | Dtype::BF16 => {

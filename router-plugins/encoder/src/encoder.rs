@@ -172,9 +172,9 @@ impl Encoder {
             self.workspaces.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
         };
         if work.len() == 1 {
-            work.into_iter().for_each(one)
+            work.into_iter().for_each(one);
         } else {
-            work.into_par_iter().for_each(one)
+            work.into_par_iter().for_each(one);
         }
         for (&at, vector) in order.iter().zip(sorted.chunks_exact(dimension)) {
             out.row_mut(at).copy_from_slice(vector);

@@ -40,7 +40,9 @@ impl Pooling {
                     out.iter_mut().zip(row).for_each(|(sum, &value)| *sum += value);
                 }
                 let factor = if self == Self::Mean { 1.0 / count } else { 1.0 / count.sqrt() };
-                out.iter_mut().for_each(|value| *value *= factor);
+                for value in out.iter_mut() {
+                    *value *= factor;
+                }
             }
         }
     }
@@ -57,7 +59,9 @@ pub(crate) fn normalize(vector: &mut [f32]) {
     let square: f32 = vector.iter().map(|value| value * value).sum();
     if square > 0.0 {
         let factor = 1.0 / square.sqrt();
-        vector.iter_mut().for_each(|value| *value *= factor);
+        for value in vector.iter_mut() {
+            *value *= factor;
+        }
     }
 }
 

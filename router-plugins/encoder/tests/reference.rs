@@ -1,5 +1,11 @@
 //! Whole encoders against reference vectors, and what must not change them.
-#![allow(missing_docs)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail as tests do"
+)]
 
 use std::path::{Path, PathBuf};
 
@@ -140,6 +146,9 @@ fn damaged(change: impl FnOnce(&mut Vec<u8>)) -> router_core::Error {
     Encoder::open(&fixture("tiny-bert").join("config.json"), &[weights], EncoderOptions::default()).unwrap_err()
 }
 
+/// A fault planted in the weights.
+type Change<'a> = Box<dyn FnOnce(&mut Vec<u8>) + 'a>;
+
 #[test]
 fn damaged_weights_are_typed_errors() {
     let header = |bytes: &[u8]| 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
@@ -148,7 +157,6 @@ fn damaged_weights_are_typed_errors() {
         let at = bytes.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
         bytes[at..at + from.len()].copy_from_slice(to.as_bytes());
     };
-    type Change<'a> = Box<dyn FnOnce(&mut Vec<u8>) + 'a>;
     let faults: Vec<(&str, Change<'_>, ErrorKind)> = vec![
         ("cut off", Box::new(|bytes| bytes.truncate(bytes.len() - 1)), ErrorKind::Artifact),
         ("a header cut off", Box::new(|bytes| bytes.truncate(100)), ErrorKind::Artifact),

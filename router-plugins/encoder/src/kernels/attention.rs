@@ -25,6 +25,7 @@ pub(crate) struct DistanceBias {
 }
 
 /// The shape of multi-head attention.
+#[allow(clippy::struct_field_names, reason = "heads are counted, a head is measured")]
 pub(crate) struct Heads {
     pub(crate) set: InstructionSet,
     pub(crate) heads: usize,

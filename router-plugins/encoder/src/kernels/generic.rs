@@ -137,9 +137,7 @@ unsafe fn tile_f32<S: Simd, const R: usize>(
             Start::Zero => {}
             Start::Bias => {
                 let bias = [S::load(bias), S::load(bias.add(S::WIDTH))];
-                for sum in &mut sums {
-                    *sum = bias;
-                }
+                sums.fill(bias);
             }
             Start::Sum => {
                 for (row, sum) in sums.iter_mut().enumerate() {

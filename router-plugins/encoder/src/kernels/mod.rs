@@ -19,6 +19,7 @@
 #![allow(unsafe_code, clippy::undocumented_unsafe_blocks, reason = "see the module's documentation")]
 #![allow(clippy::inline_always, reason = "kernels are written once and must be inlined under each instruction set")]
 #![allow(clippy::indexing_slicing, reason = "extents are checked where a kernel is entered")]
+#![allow(clippy::needless_range_loop, reason = "registers and pointers are walked by one index")]
 #![allow(clippy::wildcard_imports, reason = "intrinsics")]
 
 pub(crate) mod attention;
