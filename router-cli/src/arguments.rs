@@ -372,7 +372,7 @@ pub(crate) struct Route {
 /// Without an ID, a line a task; with one, its whole card: typical prompts, and every model's quality with its 95% Wilson
 /// interval, in numbers and as a picture. Stability is the mean Jaccard similarity with which a task comes back when the
 /// prompts are drawn anew (Hennig 2007): 0.75 and above is stable, below 0.6 is not to be trusted. It is there if the
-/// configuration asked for it with `stability_resamples = 20` in its [tasks].
+/// configuration asked for it with `stability_resamples = 20` under `tasks`.
 #[derive(Debug, Args)]
 #[command(
     next_display_order = None,
