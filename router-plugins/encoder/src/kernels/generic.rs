@@ -63,7 +63,20 @@ pub(super) unsafe fn product<S: Simd>(p: Product) {
                         let bias = if start == 0 { p.bias.add(column) } else { std::ptr::null() };
                         let a = p.a.add(from * p.a_stride + start);
                         let mode = if start == 0 { Start::Bias } else { Start::Sum };
-                        tile_f32_rows::<S>(to - from, mode, depth, a, p.a_stride, b, panel, bias, c, p.c_stride);
+                        let ahead = ahead_of::<f32>(b, depth * panel, tile - first_tile, last_tile - first_tile);
+                        tile_f32_rows::<S, true>(
+                            to - from,
+                            mode,
+                            depth,
+                            a,
+                            p.a_stride,
+                            b,
+                            panel,
+                            bias,
+                            c,
+                            p.c_stride,
+                            ahead,
+                        );
                         if last && p.activation != Activation::Identity {
                             for row in 0..to - from {
                                 activate::<S>(p.activation, c.add(row * p.c_stride), panel);
@@ -79,6 +92,26 @@ pub(super) unsafe fn product<S: Simd>(p: Product) {
     }
 }
 
+/// What a tile asks the memory for while it computes: its share of the next panel, so that the first tile of that one does not wait.
+#[derive(Clone, Copy)]
+struct Ahead {
+    from: *const u8,
+    /// Bytes from one step of the depth to the next.
+    step: usize,
+}
+
+impl Ahead {
+    const NONE: Self = Self { from: std::ptr::null(), step: 0 };
+}
+
+/// The share of tile `tile` of `tiles` in the panel of `length` numbers after the one at `panel`. It may lie behind the last panel:
+/// asking for it harms nothing.
+#[inline(always)]
+fn ahead_of<T>(panel: *const T, length: usize, tile: usize, tiles: usize) -> Ahead {
+    let bytes = length * size_of::<T>();
+    Ahead { from: panel.cast::<u8>().wrapping_add(bytes + bytes * tile / tiles), step: (64 / tiles).max(4) }
+}
+
 /// What the sums of a tile start from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Start {
@@ -91,7 +124,7 @@ enum Start {
 /// A tile of `rows` rows, at most [`Simd::ROWS`].
 #[inline(always)]
 #[allow(clippy::too_many_arguments, reason = "a kernel")]
-unsafe fn tile_f32_rows<S: Simd>(
+unsafe fn tile_f32_rows<S: Simd, const AHEAD: bool>(
     rows: usize,
     start: Start,
     depth: usize,
@@ -102,12 +135,13 @@ unsafe fn tile_f32_rows<S: Simd>(
     bias: *const f32,
     c: *mut f32,
     c_stride: usize,
+    ahead: Ahead,
 ) {
     macro_rules! heights {
         ($($height:literal)*) => {
             match rows {
                 $($height if $height <= S::ROWS => unsafe {
-                    tile_f32::<S, $height>(start, depth, a, a_stride, b, b_stride, bias, c, c_stride);
+                    tile_f32::<S, $height, AHEAD>(start, depth, a, a_stride, b, b_stride, bias, c, c_stride, ahead);
                 },)*
                 _ => {}
             }
@@ -119,7 +153,7 @@ unsafe fn tile_f32_rows<S: Simd>(
 /// `R` rows x two registers of columns: every sum is one chain of fused multiply-adds along the depth.
 #[inline(always)]
 #[allow(clippy::too_many_arguments, reason = "a kernel")]
-unsafe fn tile_f32<S: Simd, const R: usize>(
+unsafe fn tile_f32<S: Simd, const R: usize, const AHEAD: bool>(
     start: Start,
     depth: usize,
     a: *const f32,
@@ -129,6 +163,7 @@ unsafe fn tile_f32<S: Simd, const R: usize>(
     bias: *const f32,
     c: *mut f32,
     c_stride: usize,
+    ahead: Ahead,
 ) {
     unsafe {
         let zero = S::splat(0.0);
@@ -147,6 +182,9 @@ unsafe fn tile_f32<S: Simd, const R: usize>(
             }
         }
         for k in 0..depth {
+            if AHEAD {
+                S::prefetch(ahead.from.wrapping_add(k * ahead.step));
+            }
             let (left, right) = (S::load(b), S::load(b.add(S::WIDTH)));
             for (row, sum) in sums.iter_mut().enumerate() {
                 let x = S::splat(*a.add(row * a_stride + k));
@@ -199,10 +237,17 @@ pub(super) unsafe fn product_int8<S: Simd>(p: ProductInt8) {
             while column < p.columns {
                 for tile in first_tile..last_tile {
                     let (from, to) = (tile * p.rows / tiles, (tile + 1) * p.rows / tiles);
+                    let length = panel * p.depth * S::CELL;
+                    let ahead = ahead_of::<u8>(
+                        p.b.add(column * p.depth * S::CELL),
+                        length,
+                        tile - first_tile,
+                        last_tile - first_tile,
+                    );
                     macro_rules! heights {
                         ($($height:literal)*) => {
                             match to - from {
-                                $($height if $height <= S::ROWS_INT8 => tile_int8::<S, $height>(&p, from, column),)*
+                                $($height if $height <= S::ROWS_INT8 => tile_int8::<S, $height>(&p, from, column, ahead),)*
                                 _ => {}
                             }
                         };
@@ -223,7 +268,7 @@ pub(super) unsafe fn product_int8<S: Simd>(p: ProductInt8) {
 
 /// `R` rows x two registers of columns.
 #[inline(always)]
-unsafe fn tile_int8<S: Simd, const R: usize>(p: &ProductInt8, from: usize, column: usize) {
+unsafe fn tile_int8<S: Simd, const R: usize>(p: &ProductInt8, from: usize, column: usize, ahead: Ahead) {
     unsafe {
         let stride = p.depth * S::CELL;
         let a = p.a.add(from * stride);
@@ -231,6 +276,7 @@ unsafe fn tile_int8<S: Simd, const R: usize>(p: &ProductInt8, from: usize, colum
         let mut sums = [[S::splat_i32(0); 2]; R];
         let mut at = 0;
         while at < stride {
+            S::prefetch(ahead.from.wrapping_add((at / 4) * ahead.step));
             let (left, right) = (S::load_cells(b), S::load_cells(b.add(4 * S::WIDTH)));
             for (row, sum) in sums.iter_mut().enumerate() {
                 let x = S::splat_cells(a.add(row * stride + at));
@@ -456,7 +502,7 @@ pub(super) unsafe fn attention<S: Simd>(p: Attention) {
                     let mut key = 0;
                     while key < width {
                         let b = p.keys.add(key * p.head);
-                        tile_f32_rows::<S>(
+                        tile_f32_rows::<S, false>(
                             to - from,
                             Start::Zero,
                             p.head,
@@ -467,6 +513,7 @@ pub(super) unsafe fn attention<S: Simd>(p: Attention) {
                             std::ptr::null(),
                             scores.add(key),
                             width,
+                            Ahead::NONE,
                         );
                         key += panel;
                     }
@@ -484,7 +531,7 @@ pub(super) unsafe fn attention<S: Simd>(p: Attention) {
                     let mut at = 0;
                     while at < p.head {
                         let b = p.values.add(at);
-                        tile_f32_rows::<S>(
+                        tile_f32_rows::<S, false>(
                             to - from,
                             Start::Zero,
                             p.length,
@@ -495,6 +542,7 @@ pub(super) unsafe fn attention<S: Simd>(p: Attention) {
                             std::ptr::null(),
                             out.add(at),
                             all,
+                            Ahead::NONE,
                         );
                         at += panel;
                     }

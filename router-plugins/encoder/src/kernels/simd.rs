@@ -25,6 +25,8 @@ pub(super) trait Simd: Copy {
     unsafe fn splat(value: f32) -> Self::F;
     unsafe fn load(from: *const f32) -> Self::F;
     unsafe fn store(to: *mut f32, value: Self::F);
+    /// Asks for the cache line at `from`, which may be anywhere.
+    unsafe fn prefetch(from: *const u8);
     unsafe fn add(a: Self::F, b: Self::F) -> Self::F;
     unsafe fn sub(a: Self::F, b: Self::F) -> Self::F;
     unsafe fn mul(a: Self::F, b: Self::F) -> Self::F;
@@ -96,6 +98,8 @@ impl Simd for Portable {
         // SAFETY: the caller vouches for eight numbers.
         unsafe { to.cast::<[f32; 8]>().write_unaligned(value) }
     }
+    #[inline(always)]
+    unsafe fn prefetch(_from: *const u8) {}
     #[inline(always)]
     unsafe fn add(a: Self::F, b: Self::F) -> Self::F {
         lanes!(at => a[at] + b[at])

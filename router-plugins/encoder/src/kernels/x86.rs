@@ -40,6 +40,10 @@ impl Simd for Avx2 {
         unsafe { _mm256_storeu_ps(to, value) }
     }
     #[inline(always)]
+    unsafe fn prefetch(from: *const u8) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+    }
+    #[inline(always)]
     unsafe fn add(a: Self::F, b: Self::F) -> Self::F {
         unsafe { _mm256_add_ps(a, b) }
     }
@@ -143,6 +147,10 @@ macro_rules! avx512 {
             #[inline(always)]
             unsafe fn store(to: *mut f32, value: Self::F) {
                 unsafe { _mm512_storeu_ps(to, value) }
+            }
+            #[inline(always)]
+            unsafe fn prefetch(from: *const u8) {
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
             }
             #[inline(always)]
             unsafe fn add(a: Self::F, b: Self::F) -> Self::F {
