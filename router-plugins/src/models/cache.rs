@@ -2,13 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use etcetera::BaseStrategy as _;
 use router_core::{Error, ErrorKind, Result};
 
 use crate::models::record::ModelRecord;
-
-/// The environment variable that names another folder than the user's.
-const VARIABLE: &str = "ROUTER_CACHE";
 
 /// The cache folder. Below it lie `models/NAME/`, a model each, and `partial/NAME/`, what an interrupted fetch has so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,21 +24,12 @@ pub enum ModelState {
 }
 
 impl Cache {
-    /// The cache of this user: `ROUTER_CACHE` if it is set, otherwise the folder `router` in the user's cache folder
-    /// (`~/.cache/router`, or what `XDG_CACHE_HOME` says; `%LOCALAPPDATA%\router` on Windows). Nothing is created.
+    /// The cache of this user, which embeddings share: [`router_data::cache::folder`]. Nothing is created.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`] if there is neither the variable nor a home folder.
+    /// As there.
     pub fn user() -> Result<Self> {
-        if let Some(root) = std::env::var_os(VARIABLE).filter(|root| !root.is_empty()) {
-            return Ok(Self::at(root));
-        }
-        let strategy = etcetera::choose_base_strategy().map_err(|source| {
-            Error::new(ErrorKind::Io, "there is no home folder, and so no cache folder")
-                .help(format!("set {VARIABLE} to a folder"))
-                .caused_by(source)
-        })?;
-        Ok(Self::at(strategy.cache_dir().join("router")))
+        Ok(Self::at(router_data::cache::folder()?))
     }
 
     /// The cache at `root`.

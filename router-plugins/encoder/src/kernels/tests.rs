@@ -33,8 +33,13 @@ fn near(found: &[f32], expected: &[f64], tolerance: f64) {
     }
 }
 
+/// Forty, or what `PROPTEST_CASES` says for a long run.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(40)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn products_are_exact_up_to_rounding(rows in 1..70_usize, depth in 1..40_usize, columns in 1..5_usize, seed: u64) {
