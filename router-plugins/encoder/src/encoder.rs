@@ -58,12 +58,18 @@ const GROUP_TOKENS: usize = 512;
 /// And at least, if there are so many: a group reads all weights once.
 const SMALLEST_GROUP: usize = 96;
 
+/// Tokens of a single sequence that are worth a worker.
+const SMALLEST_SHARE: usize = 10;
+
 /// What one worker needs.
 #[derive(Default)]
 struct Workspace {
     x: Buffer<f32>,
     lengths: Vec<usize>,
     pad: Scratchpad,
+    /// For the tokens of a sequence that are shared out among workers.
+    qkv: Buffer<f32>,
+    pads: Vec<Scratchpad>,
 }
 
 /// A text encoder that is ready: token ids to vectors.
@@ -154,11 +160,16 @@ impl Encoder {
             work.push((group, own));
             rest = others;
         }
+        // A single sequence would leave all workers but one idle.
+        let workers = match work.as_slice() {
+            [([only], _)] => rayon::current_num_threads().min(length(*only) / SMALLEST_SHARE).max(1),
+            _ => 1,
+        };
         let one = |(group, vectors): (&[usize], &mut [f32])| {
             let mut workspace =
                 self.workspaces.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
             let members: Vec<&[u32]> = group.iter().filter_map(|&at| sequences.get(at)).map(AsRef::as_ref).collect();
-            self.pass(&members, &mut workspace);
+            self.pass(&members, workers, &mut workspace);
             let stride = padded(dimension);
             let mut x = workspace.x.as_slice();
             for (sequence, vector) in members.iter().zip(vectors.chunks_exact_mut(dimension)) {
@@ -171,7 +182,10 @@ impl Encoder {
             }
             self.workspaces.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
         };
-        if work.len() == 1 {
+        if workers > 1 {
+            // From within the pool, workers are at hand.
+            rayon::scope(|_| work.into_iter().for_each(one));
+        } else if work.len() == 1 {
             work.into_iter().for_each(one);
         } else {
             work.into_par_iter().for_each(one);
@@ -189,7 +203,7 @@ impl Encoder {
     pub fn token_vectors(&self, sequence: &[u32]) -> Result<Matrix> {
         self.check(&[sequence])?;
         let mut workspace = Workspace::default();
-        self.pass(&[sequence], &mut workspace);
+        self.pass(&[sequence], 1, &mut workspace);
         let mut out = Matrix::zeros(sequence.len(), self.dimension());
         for (row, vector) in workspace.x.as_slice().chunks_exact(padded(self.dimension())).enumerate() {
             out.row_mut(row).iter_mut().zip(vector).for_each(|(to, from)| *to = *from);
@@ -198,8 +212,9 @@ impl Encoder {
     }
 
     /// Takes `sequences` through all layers; their tokens' vectors are then in `workspace.x`.
-    fn pass(&self, sequences: &[&[u32]], workspace: &mut Workspace) {
-        let Workspace { x, lengths, pad } = workspace;
+    /// The tokens of a single sequence are shared out among `workers`.
+    fn pass(&self, sequences: &[&[u32]], workers: usize, workspace: &mut Workspace) {
+        let Workspace { x, lengths, pad, qkv, pads } = workspace;
         let stride = padded(self.dimension());
         lengths.clear();
         lengths.extend(sequences.iter().map(|sequence| sequence.len()));
@@ -209,6 +224,13 @@ impl Encoder {
             let (own, others) = std::mem::take(&mut rest).split_at_mut(sequence.len() * stride);
             self.tokens.apply(sequence, own);
             rest = others;
+        }
+        if workers > 1 {
+            pads.resize_with(workers, Scratchpad::default);
+            for layer in &self.layers {
+                layer.apply_shared(self.bias.as_ref(), x.as_mut_slice(), qkv, pads);
+            }
+            return;
         }
         for layer in &self.layers {
             layer.apply(lengths, self.bias.as_ref(), x.as_mut_slice(), pad);

@@ -1,5 +1,6 @@
 //! One layer of an encoder: attention and feed-forward, each with its residual and layer norm.
 
+use rayon::prelude::*;
 use router_core::Result;
 
 use crate::architecture::{Architecture, Family};
@@ -193,22 +194,54 @@ impl Layer {
     /// Takes `x`, the sequences' tokens end to end (tokens x padded hidden), through the layer; `lengths` are the sequences' tokens.
     pub(crate) fn apply(&self, lengths: &[usize], bias: Option<&DistanceBias>, x: &mut [f32], pad: &mut Scratchpad) {
         let tokens: usize = lengths.iter().sum();
-        let hidden = self.outer.columns();
         let (thirds, all) = (self.qkv.columns(), self.heads.heads * self.heads.head);
-        let Scratchpad { qkv, context, delta, inner, bytes, attention } = pad;
-        qkv.resize(tokens * thirds);
-        context.resize(tokens * all);
-        delta.resize(ROWS.min(tokens) * hidden);
-        inner.resize(ROWS.min(tokens) * self.inner.columns());
-
-        self.qkv.apply(tokens, hidden, x, bytes, qkv.as_mut_slice(), Activation::Identity);
-        let (mut qkv, mut rest) = (qkv.as_slice(), context.as_mut_slice());
+        pad.qkv.resize(tokens * thirds);
+        pad.context.resize(tokens * all);
+        self.qkv.apply(tokens, self.outer.columns(), x, &mut pad.bytes, pad.qkv.as_mut_slice(), Activation::Identity);
+        let (mut qkv, mut rest) = (pad.qkv.as_slice(), pad.context.as_mut_slice());
         for &length in lengths {
             let (own, others) = rest.split_at_mut(length * all);
             let (ours, after) = qkv.split_at(length * thirds);
-            self.heads.attend(length, ours, bias, attention, own);
+            self.heads.attend(length, 0..length, ours, bias, &mut pad.attention, own);
             (qkv, rest) = (after, others);
         }
+        self.after_attention(x, pad);
+    }
+
+    /// As [`apply`](Self::apply) for a single sequence, its tokens shared out among as many workers as there are `pads`: every
+    /// row's numbers are the same.
+    pub(crate) fn apply_shared(
+        &self,
+        bias: Option<&DistanceBias>,
+        x: &mut [f32],
+        qkv: &mut Buffer<f32>,
+        pads: &mut [Scratchpad],
+    ) {
+        let (hidden, thirds) = (self.outer.columns(), self.qkv.columns());
+        let all = self.heads.heads * self.heads.head;
+        let tokens = x.len() / hidden;
+        let rows = tokens.div_ceil(pads.len().max(1));
+        qkv.resize(tokens * thirds);
+        let parts = x.par_chunks(rows * hidden).zip(qkv.as_mut_slice().par_chunks_mut(rows * thirds));
+        parts.zip(pads.par_iter_mut()).for_each(|((x, qkv), pad)| {
+            self.qkv.apply(x.len() / hidden, hidden, x, &mut pad.bytes, qkv, Activation::Identity);
+        });
+        let qkv = qkv.as_slice();
+        x.par_chunks_mut(rows * hidden).zip(pads.par_iter_mut()).enumerate().for_each(|(at, (x, pad))| {
+            let queries = at * rows..at * rows + x.len() / hidden;
+            pad.context.resize(queries.len() * all);
+            self.heads.attend(tokens, queries, qkv, bias, &mut pad.attention, pad.context.as_mut_slice());
+            self.after_attention(x, pad);
+        });
+    }
+
+    /// Takes the rows `x`, whose attention is in `pad.context`, through the rest of the layer.
+    fn after_attention(&self, x: &mut [f32], pad: &mut Scratchpad) {
+        let (hidden, all) = (self.outer.columns(), self.heads.heads * self.heads.head);
+        let Scratchpad { context, delta, inner, bytes, .. } = pad;
+        let most = ROWS.min(x.len() / hidden);
+        delta.resize(most * hidden);
+        inner.resize(most * self.inner.columns());
         let (delta, inner) = (delta.as_mut_slice(), inner.as_mut_slice());
         for (x, context) in x.chunks_mut(ROWS * hidden).zip(context.as_slice().chunks(ROWS * all)) {
             let rows = x.len() / hidden;

@@ -111,7 +111,10 @@ fn a_vector_does_not_depend_on_batch_threads_or_what_came_before() {
             assert_eq!(all, encode(2, &sequences));
             assert_eq!(all, encode(3, &sequences));
             for (row, sequence) in sequences.iter().enumerate() {
-                assert_eq!(encode(1, std::slice::from_ref(sequence)).row(0), all.row(row));
+                let alone = std::slice::from_ref(sequence);
+                assert_eq!(encode(1, alone).row(0), all.row(row));
+                // Its tokens are shared out among the workers.
+                assert_eq!(encode(3, alone).row(0), all.row(row));
             }
         }
     }

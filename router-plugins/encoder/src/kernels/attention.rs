@@ -1,5 +1,7 @@
 //! Attention within a sequence.
 
+use std::ops::Range;
+
 use super::buffer::Buffer;
 use super::generic::{self, SCORE_ROWS};
 use super::instruction_set::dispatch;
@@ -36,10 +38,12 @@ pub(crate) struct Heads {
 impl Heads {
     /// softmax(q k' + bias) v for every head (Vaswani et al. 2017, eq. 1; the scale is in the queries already).
     ///
-    /// `qkv` is length x (3 heads x head) and `out` length x (heads x head). Costs O(length^2 x heads x head) time and O(length) memory.
+    /// Of the queries `queries` of a sequence of `length` tokens; `qkv` is length x (3 heads x head) and `out` queries x (heads x head).
+    /// Costs O(queries x length x heads x head) time and O(length) memory.
     pub(crate) fn attend(
         &self,
         length: usize,
+        queries: Range<usize>,
         qkv: &[f32],
         bias: Option<&DistanceBias>,
         scratch: &mut Scratch,
@@ -47,7 +51,8 @@ impl Heads {
     ) {
         let all = self.heads * self.head;
         assert!(self.head == padded(self.head), "a padded head");
-        assert!(qkv.len() >= length * 3 * all && out.len() >= length * all, "extents of attention");
+        assert!(queries.start <= queries.end && queries.end <= length, "queries of the sequence");
+        assert!(qkv.len() >= length * 3 * all && out.len() >= queries.len() * all, "extents of attention");
         if let Some(bias) = bias {
             assert!(
                 length <= bias.reach && bias.table.len() >= self.heads * (2 * bias.reach - 1),
@@ -61,6 +66,8 @@ impl Heads {
             qkv: qkv.as_ptr(),
             stride: 3 * all,
             length,
+            first: queries.start,
+            last: queries.end,
             heads: self.heads,
             head: self.head,
             bias: bias.map_or(std::ptr::null(), |bias| bias.table.as_ptr()),

@@ -439,13 +439,16 @@ pub(super) struct Attention {
     pub qkv: *const f32,
     pub stride: usize,
     pub length: usize,
+    /// The queries from `first` to before `last`.
+    pub first: usize,
+    pub last: usize,
     pub heads: usize,
     /// Numbers of a head with its padding.
     pub head: usize,
     /// Null, or heads x (2 * reach - 1): what is added to the score of a key `j - i` positions on, at `reach - 1 + j - i`.
     pub bias: *const f32,
     pub reach: usize,
-    /// length x (heads x head), rows `heads * head` apart.
+    /// (last - first) x (heads x head), rows `heads * head` apart.
     pub out: *mut f32,
     /// padded(length) x head.
     pub keys: *mut f32,
@@ -491,9 +494,9 @@ pub(super) unsafe fn attention<S: Simd>(p: Attention) {
                     at += S::WIDTH;
                 }
             }
-            let mut first = 0;
-            while first < p.length {
-                let rows = SCORE_ROWS.min(p.length - first);
+            let mut first = p.first;
+            while first < p.last {
+                let rows = SCORE_ROWS.min(p.last - first);
                 let tiles = rows.div_ceil(S::ROWS);
                 for tile in 0..tiles {
                     let (from, to) = (tile * rows / tiles, (tile + 1) * rows / tiles);
@@ -527,7 +530,7 @@ pub(super) unsafe fn attention<S: Simd>(p: Attention) {
                         };
                         totals[row - from] = exponentials::<S>(scores, p.length, width, bias);
                     }
-                    let out = p.out.add((first + from) * all + head * p.head);
+                    let out = p.out.add((first - p.first + from) * all + head * p.head);
                     let mut at = 0;
                     while at < p.head {
                         let b = p.values.add(at);
