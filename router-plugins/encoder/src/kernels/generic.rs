@@ -375,7 +375,6 @@ pub(super) struct LayerNorm {
 #[inline(always)]
 pub(super) unsafe fn layer_norm<S: Simd>(p: LayerNorm) {
     unsafe {
-        let padding = (p.stride - p.width) as f32;
         for row in 0..p.rows {
             let x = p.x.add(row * p.stride);
             let mut sums = [S::splat(0.0); 2];
@@ -394,6 +393,10 @@ pub(super) unsafe fn layer_norm<S: Simd>(p: LayerNorm) {
             }
             let mean = tree_sum::<S>(sums) / p.width as f32;
             let means = S::splat(mean);
+            // Padding as far from the mean as nothing: taking its share off the variance afterwards would cancel digits.
+            for at in p.width..p.stride {
+                *x.add(at) = mean;
+            }
             sums = [S::splat(0.0); 2];
             at = 0;
             while at < p.stride {
@@ -403,7 +406,7 @@ pub(super) unsafe fn layer_norm<S: Simd>(p: LayerNorm) {
                 }
                 at += 16;
             }
-            let variance = (tree_sum::<S>(sums) - padding * mean * mean) / p.width as f32;
+            let variance = tree_sum::<S>(sums) / p.width as f32;
             let factor = S::splat(1.0 / (variance + p.epsilon).sqrt());
             at = 0;
             while at < p.stride {
