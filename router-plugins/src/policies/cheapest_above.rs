@@ -14,7 +14,7 @@ use router_core::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::policies::choice::shape;
+use crate::policies::choice::{admit, shape, take_first, tell_constrained};
 
 /// Parameters of the `cheapest-above` policy; see the [module](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -138,18 +138,12 @@ impl FittedPolicy for CheapestAbovePolicy {
             let (quality, cost_usd) = (choice.quality.row(at), choice.cost_usd.row(at));
             let all = Row::of(&self.config, quality, cost_usd, 0..models);
             let Some(wanted) = (0..models).min_by(|&a, &b| all.order(a, b)) else { continue };
-            let eligible = choice.eligible.row(at);
-            decision.fallback.extend(eligible.iter().enumerate().filter(|&(_, &may)| may).map(|(model, _)| model));
+            admit(decision, choice.eligible.row(at));
             let row = Row::of(&self.config, quality, cost_usd, decision.fallback.iter().copied());
-            let Some(chosen) = decision.fallback.iter().copied().min_by(|&a, &b| row.order(a, b)) else { continue };
-            decision.fallback.retain(|&model| model != chosen);
-            decision.fallback.sort_unstable_by(|&a, &b| row.order(a, b));
-            decision.plan = Plan::One(chosen);
+            let Some(chosen) = take_first(decision, |a, b| row.order(a, b)) else { continue };
             decision.score = row.quality(chosen);
             decision.reasons.push(Reason::Other { text: self.reason.clone() });
-            if wanted != chosen {
-                decision.reasons.push(Reason::Constrained { instead_of: wanted });
-            }
+            tell_constrained(decision, wanted, chosen);
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ use router_core::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::policies::choice::shape;
+use crate::policies::choice::{admit, shape, take_first, tell_constrained};
 
 /// Parameters of the `latency-aware` policy; see the [module](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -243,18 +243,12 @@ impl FittedPolicy for LatencyAwarePolicy {
             let row =
                 Row { learned: &self.learned, quality: choice.quality.row(at), cost_usd: choice.cost_usd.row(at) };
             let Some(wanted) = (0..models).min_by(|&a, &b| row.order(a, b)) else { continue };
-            let eligible = choice.eligible.row(at);
-            decision.fallback.extend(eligible.iter().enumerate().filter(|&(_, &may)| may).map(|(model, _)| model));
-            let Some(chosen) = decision.fallback.iter().copied().min_by(|&a, &b| row.order(a, b)) else { continue };
-            decision.fallback.retain(|&model| model != chosen);
-            decision.fallback.sort_unstable_by(|&a, &b| row.order(a, b));
-            decision.plan = Plan::One(chosen);
+            admit(decision, choice.eligible.row(at));
+            let Some(chosen) = take_first(decision, |a, b| row.order(a, b)) else { continue };
             decision.score = row.utility(chosen) as f32;
             let text = if row.in_time(chosen) { &self.reason } else { &self.too_slow };
             decision.reasons.push(Reason::Other { text: text.clone() });
-            if wanted != chosen {
-                decision.reasons.push(Reason::Constrained { instead_of: wanted });
-            }
+            tell_constrained(decision, wanted, chosen);
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use router_core::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::policies::choice::shape;
+use crate::policies::choice::{admit, shape, take_first, tell_constrained};
 
 /// Parameters of the `utility` policy.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -99,22 +99,16 @@ impl FittedPolicy for UtilityPolicy {
         for (at, decision) in out.iter_mut().enumerate() {
             decision.clear();
             let row = Row { quality: choice.quality.row(at), cost_usd: choice.cost_usd.row(at), lambda: self.lambda };
-            let eligible = choice.eligible.row(at);
             let Some(wanted) = (0..models).min_by(|&a, &b| row.order(a, b)) else { continue };
-            decision.fallback.extend(eligible.iter().enumerate().filter(|&(_, &may)| may).map(|(model, _)| model));
-            let Some(chosen) = decision.fallback.iter().copied().min_by(|&a, &b| row.order(a, b)) else { continue };
-            decision.fallback.retain(|&model| model != chosen);
-            decision.fallback.sort_unstable_by(|&a, &b| row.order(a, b));
-            decision.plan = Plan::One(chosen);
+            admit(decision, choice.eligible.row(at));
+            let Some(chosen) = take_first(decision, |a, b| row.order(a, b)) else { continue };
             decision.score = row.utility(chosen) as f32;
             decision.reasons.push(if self.lambda > 0.0 {
                 Reason::HighestUtility { lambda: self.lambda }
             } else {
                 Reason::HighestQuality
             });
-            if wanted != chosen {
-                decision.reasons.push(Reason::Constrained { instead_of: wanted });
-            }
+            tell_constrained(decision, wanted, chosen);
         }
         Ok(())
     }
