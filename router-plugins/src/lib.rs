@@ -43,6 +43,7 @@ pub fn builtin() -> Result<Registry> {
     #[cfg(feature = "remote")]
     registry.register::<EmbedderRole, embedders::remote::RemoteConfig>(ORIGIN)?;
     registry.register::<EmbedderRole, embedders::static_vectors::StaticConfig>(ORIGIN)?;
+    registry.register::<EmbedderRole, embedders::principal_components::PrincipalComponentsConfig>(ORIGIN)?;
     registry.register::<EmbedderRole, embedders::tfidf_svd::TfidfSvdConfig>(ORIGIN)?;
     registry.register::<DiscovererRole, discoverers::graph::GraphConfig>(ORIGIN)?;
     registry.register::<DiscovererRole, discoverers::kmeans::KmeansConfig>(ORIGIN)?;
@@ -51,6 +52,7 @@ pub fn builtin() -> Result<Registry> {
     registry.register::<ClassifierRole, classifiers::centroid::CentroidConfig>(ORIGIN)?;
     registry.register::<ClassifierRole, classifiers::neighbors::NeighborsConfig>(ORIGIN)?;
     registry.register::<ClassifierRole, classifiers::softmax::SoftmaxConfig>(ORIGIN)?;
+    registry.register::<EstimatorRole, estimators::forest::ForestConfig>(ORIGIN)?;
     registry.register::<EstimatorRole, estimators::global_mean::GlobalMeanConfig>(ORIGIN)?;
     #[cfg(feature = "candle")]
     registry.register::<EstimatorRole, estimators::moe::MoeConfig>(ORIGIN)?;

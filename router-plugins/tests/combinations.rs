@@ -167,6 +167,7 @@ fn build(config: &RouterConfig, registry: &Registry) -> UnfittedRouter {
             embedders::concat::ConcatConfig,
             embedders::features::FeaturesConfig,
             embedders::hashing::HashingConfig,
+            embedders::principal_components::PrincipalComponentsConfig,
             embedders::static_vectors::StaticConfig,
             embedders::transformer::BertConfig,
             embedders::transformer::MpnetConfig,
@@ -209,6 +210,7 @@ fn build(config: &RouterConfig, registry: &Registry) -> UnfittedRouter {
                     name,
                     parameters,
                     [
+                        estimators::forest::ForestConfig,
                         estimators::global_mean::GlobalMeanConfig,
                         estimators::moe::MoeConfig,
                         estimators::neighbors::NeighborsConfig,

@@ -8,17 +8,16 @@
 //! encoders that see different things.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use router_core::prelude::*;
-use router_core::traits::{DynEmbedder, StoredEmbedder};
+use router_core::traits::StoredEmbedder;
 use router_core::{ComponentConfig, EmbeddingCache};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::nested::{self, Built};
 use crate::neighbors::normalize;
 
 /// Version of the algorithm. A change of any vector for the same parts changes it, and so the fingerprint.
@@ -73,22 +72,6 @@ impl ConcatConfig {
     }
 }
 
-/// The parts once the registry has built them: nothing but what `parts` says.
-#[derive(Clone, Default)]
-struct Built(Vec<Arc<dyn DynEmbedder>>);
-
-impl fmt::Debug for Built {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} built", self.0.len())
-    }
-}
-
-impl PartialEq for Built {
-    fn eq(&self, _other: &Self) -> bool {
-        true
-    }
-}
-
 impl PluginConfig for ConcatConfig {
     const NAME: &'static str = "concat";
     const SUMMARY: &'static str = "Several embedders side by side, each with a weight";
@@ -105,17 +88,7 @@ embedder = { use = "features" }
     fn prepare(&mut self, registry: &Registry) -> Result<()> {
         let mut built = Vec::with_capacity(self.parts.len());
         for (at, ConcatPart { embedder, .. }) in self.parts.iter_mut().enumerate() {
-            let parameters = Value::Object(embedder.parameters.clone());
-            let (component, resolved) =
-                registry.build::<EmbedderRole>(&embedder.name, parameters).map_err(|error| {
-                    let slot = format!("parts[{at}].embedder");
-                    let field = error.field().map_or_else(|| slot.clone(), |field| format!("{slot}.{field}"));
-                    error.at_field(field)
-                })?;
-            if let Value::Object(resolved) = resolved {
-                embedder.parameters = resolved;
-            }
-            built.push(Arc::from(component));
+            built.push(nested::build(registry, embedder, &format!("parts[{at}].embedder"))?);
         }
         self.built = Built(built);
         Ok(())
@@ -132,8 +105,7 @@ impl Embedder for ConcatConfig {
 
     async fn fit(&self, texts: &[&str], cx: &FitContext) -> Result<ConcatEmbedder> {
         if self.built.0.len() != self.parts.len() {
-            return Err(Error::new(ErrorKind::Usage, "the parts of `concat` have not been looked up in a registry")
-                .help("give the configuration to a RouterBuilder, or call `prepare` first"));
+            return Err(nested::unprepared(Self::NAME));
         }
         let mut parts = Vec::with_capacity(self.parts.len());
         for (at, (part, embedder)) in self.parts.iter().zip(&self.built.0).enumerate() {
@@ -260,12 +232,7 @@ impl Persist for ConcatEmbedder {
         let named: Vec<(String, f64)> = reader.get_json("parts")?;
         let mut parts = Vec::with_capacity(named.len());
         for (at, (name, weight)) in named.into_iter().enumerate() {
-            let prefix = format!("part{at}");
-            let (format, _): (String, u32) = reader.get_json(&format!("{prefix}/format"))?;
-            if reader.registry().info::<EmbedderRole>(&name)?.format != Some(format.as_str()) {
-                return Err(reader.corrupt(&format!("part {at} holds `{format}`, which is not of `{name}`")));
-            }
-            let embedder = reader.registry().load::<EmbedderRole>(&name, &reader.nested(&prefix)?)?;
+            let embedder = nested::load(reader, &format!("part{at}"), &name)?;
             parts.push(Part { name, weight, embedder });
         }
         Self::new(parts).map_err(|error| reader.corrupt(&error.to_string()))

@@ -3,7 +3,9 @@
 pub mod concat;
 pub mod features;
 pub mod hashing;
+mod nested;
 mod ngrams;
+pub mod principal_components;
 #[cfg(feature = "remote")]
 pub mod remote;
 pub mod static_vectors;

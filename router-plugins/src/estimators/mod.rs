@@ -1,5 +1,6 @@
 //! Estimators: what quality to expect of every model.
 
+pub mod forest;
 pub mod global_mean;
 #[cfg(feature = "candle")]
 pub mod moe;

@@ -64,7 +64,7 @@ pub(crate) fn leading_eigen(
     for iteration in 0..=iterations {
         cx.check_cancelled()?;
         let product = matrix.times(&Panels::from_mat(block.as_ref()))?.to_mat();
-        let (values, rotation) = eigen(within(block.as_ref(), product.as_ref()).as_ref())?;
+        let (values, rotation) = dense_eigen(within(block.as_ref(), product.as_ref()).as_ref())?;
         block = times(block.as_ref(), rotation.as_ref());
         let product = times(product.as_ref(), rotation.as_ref());
         worst = (0..count).map(|col| off(&block, &product, col, values[col])).fold(0.0, f64::max);
@@ -92,8 +92,8 @@ fn within(block: MatRef<'_, f64>, product: MatRef<'_, f64>) -> Mat<f64> {
     Mat::from_fn(small.nrows(), small.ncols(), |row, col| 0.5 * (small[(row, col)] + small[(col, row)]))
 }
 
-/// All eigenvalues of a small symmetric matrix, descending, and their vectors.
-fn eigen(matrix: MatRef<'_, f64>) -> Result<(Vec<f64>, Mat<f64>)> {
+/// All eigenvalues of a dense symmetric matrix, descending, and their vectors. O(l^3).
+pub(crate) fn dense_eigen(matrix: MatRef<'_, f64>) -> Result<(Vec<f64>, Mat<f64>)> {
     let l = matrix.nrows();
     let mut values = Diag::<f64>::zeros(l);
     let mut vectors = Mat::<f64>::zeros(l, l);
@@ -101,9 +101,8 @@ fn eigen(matrix: MatRef<'_, f64>) -> Result<(Vec<f64>, Mat<f64>)> {
     let scratch = self_adjoint_evd_scratch::<f64>(l, ComputeEigenvectors::Yes, Par::Seq, parameters);
     let mut memory = MemBuffer::new(scratch);
     let stack = MemStack::new(&mut memory);
-    self_adjoint_evd(matrix, values.as_mut(), Some(vectors.as_mut()), Par::Seq, stack, parameters).map_err(|_| {
-        Error::new(ErrorKind::Training, "the eigenvalues of the matrix within the block do not converge")
-    })?;
+    self_adjoint_evd(matrix, values.as_mut(), Some(vectors.as_mut()), Par::Seq, stack, parameters)
+        .map_err(|_| Error::new(ErrorKind::Training, "the eigenvalues of a symmetric matrix do not converge"))?;
     // They ascend.
     let descending: Vec<f64> = values.column_vector().iter().rev().copied().collect();
     Ok((descending, Mat::from_fn(l, l, |row, col| vectors[(row, l - 1 - col)])))

@@ -1,0 +1,242 @@
+//! How a tree grows.
+
+#![allow(clippy::indexing_slicing, reason = "one entry a row, feature or model, allocated here")]
+
+use rand::RngExt;
+use rand::seq::index::sample;
+use router_core::SeedStream;
+use router_core::prelude::*;
+
+use super::config::ForestConfig;
+use super::targets::{MAXIMUM_WIDTH, Seen, Targets};
+
+/// A tree of cuts; node 0 is the root, children come after their parents.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Tree {
+    pub(super) nodes: Vec<Node>,
+    /// Of every leaf: each model's quality, leaves x m.
+    pub(super) values: Vec<f32>,
+}
+
+/// A node of a tree.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Node {
+    /// Prompts whose number `feature` is below `threshold` go to node `below`, the others to the one after it.
+    Cut { feature: u32, threshold: f32, below: u32 },
+    /// Number of the leaf.
+    Leaf(u32),
+}
+
+/// What grows one tree.
+pub(super) struct Grower<'a> {
+    config: &'a ForestConfig,
+    set: &'a TrainingSet,
+    global: &'a [f32],
+    targets: Seen,
+    rows: Vec<u32>,
+    stream: SeedStream,
+    tree: Tree,
+    scratch: Scratch,
+}
+
+/// Buffers of a node: one entry a number that is looked at.
+#[derive(Default)]
+struct Scratch {
+    columns: Vec<usize>,
+    /// The looked-at numbers of one prompt.
+    values: Vec<f32>,
+    least: Vec<f32>,
+    greatest: Vec<f32>,
+    thresholds: Vec<f32>,
+    /// Sums of the targets below the threshold, a target's width a number.
+    sums: Vec<f32>,
+    counts: Vec<f32>,
+}
+
+/// A node that is still to be made: rows `start..end` and the quality of every model in the node above.
+struct Pending {
+    node: usize,
+    start: usize,
+    end: usize,
+    above: Vec<f32>,
+}
+
+/// The best cut of a node.
+struct Cut {
+    feature: usize,
+    threshold: f32,
+    gain: f32,
+}
+
+impl<'a> Grower<'a> {
+    pub(super) fn new(config: &'a ForestConfig, set: &'a TrainingSet, targets: &'a Targets, cx: &FitContext) -> Self {
+        Self {
+            config,
+            set,
+            global: targets.global(),
+            targets: targets.seen(&mut cx.stream("projection")),
+            rows: targets.rows().to_vec(),
+            stream: cx.stream("cuts"),
+            tree: Tree::default(),
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Grows the tree. A node that no cut can divide into two of `minimum_leaf` prompts is a leaf.
+    pub(super) fn grow(mut self) -> Tree {
+        self.tree.nodes.push(Node::Leaf(0));
+        let root = Pending { node: 0, start: 0, end: self.rows.len(), above: self.global.to_vec() };
+        let mut pending = vec![root];
+        while let Some(Pending { node, start, end, above }) = pending.pop() {
+            let quality = self.shrunk(start, end, &above);
+            let Some(cut) = self.best_cut(start, end) else {
+                let leaf = self.tree.values.len() / self.global.len().max(1);
+                self.tree.values.extend(quality);
+                self.tree.nodes[node] = Node::Leaf(leaf as u32);
+                continue;
+            };
+            let middle = start + self.divide(start, end, &cut);
+            let below = self.tree.nodes.len();
+            self.tree.nodes[node] =
+                Node::Cut { feature: cut.feature as u32, threshold: cut.threshold, below: below as u32 };
+            self.tree.nodes.extend([Node::Leaf(0), Node::Leaf(0)]);
+            pending.push(Pending { node: below + 1, start: middle, end, above: quality.clone() });
+            pending.push(Pending { node: below, start, end: middle, above: quality });
+        }
+        self.tree
+    }
+
+    /// Mean quality of every model on the rows `start..end`, pulled toward that of the node above.
+    fn shrunk(&self, start: usize, end: usize, above: &[f32]) -> Vec<f32> {
+        let prior = self.config.prior as f32;
+        let mut sums: Vec<f32> = above.iter().map(|quality| prior * quality).collect();
+        let mut weights = vec![prior; above.len()];
+        for &row in &self.rows[start..end] {
+            for outcome in self.set.outcomes().row(row as usize) {
+                sums[outcome.model] += outcome.weight * outcome.quality;
+                weights[outcome.model] += outcome.weight;
+            }
+        }
+        let mean = |((sum, weight), above): ((f32, f32), &f32)| if weight > 0.0 { sum / weight } else { *above };
+        sums.into_iter().zip(weights).zip(above).map(mean).collect()
+    }
+
+    /// The best of one random cut a looked-at number.
+    fn best_cut(&mut self, start: usize, end: usize) -> Option<Cut> {
+        let count = end - start;
+        if count < 2 * self.config.minimum_leaf {
+            return None;
+        }
+        let embeddings = self.set.embeddings();
+        let all = embeddings.cols();
+        let looked_at = ((all as f64 * self.config.features).ceil() as usize).clamp(1.min(all), all);
+        let scratch = &mut self.scratch;
+        scratch.columns.clear();
+        if looked_at < all {
+            scratch.columns.extend(sample(&mut self.stream, all, looked_at));
+        }
+        scratch.range(embeddings, &self.rows[start..end], looked_at);
+        scratch.draw(&mut self.stream);
+        scratch.add_up(embeddings, &self.rows[start..end], &self.targets);
+        let width = self.targets.width;
+        let mut total = vec![0.0f32; width];
+        for &row in &self.rows[start..end] {
+            total.iter_mut().zip(self.targets.row(row)).for_each(|(to, value)| *to += value);
+        }
+        let least = self.config.minimum_leaf as f32;
+        let mut best: Option<Cut> = None;
+        for at in 0..looked_at {
+            let (below, beyond) = (scratch.counts[at], count as f32 - scratch.counts[at]);
+            if below < least || beyond < least {
+                continue;
+            }
+            let (mut squares_below, mut squares_beyond) = (0.0f32, 0.0f32);
+            for (sum, total) in scratch.sums[at * width..(at + 1) * width].iter().zip(&total) {
+                squares_below += sum * sum;
+                squares_beyond += (total - sum) * (total - sum);
+            }
+            let gain = squares_below / below + squares_beyond / beyond;
+            if best.as_ref().is_none_or(|best| gain > best.gain) {
+                let feature = scratch.columns.get(at).copied().unwrap_or(at);
+                best = Some(Cut { feature, threshold: scratch.thresholds[at], gain });
+            }
+        }
+        best
+    }
+
+    /// Puts the rows below the cut before the others, both in their order, and returns how many there are.
+    fn divide(&mut self, start: usize, end: usize, cut: &Cut) -> usize {
+        let embeddings = self.set.embeddings();
+        let is_below = |row: &u32| embeddings.get(*row as usize, cut.feature) < cut.threshold;
+        let (below, beyond): (Vec<u32>, Vec<u32>) = self.rows[start..end].iter().partition(|row| is_below(row));
+        self.rows[start..start + below.len()].copy_from_slice(&below);
+        self.rows[start + below.len()..end].copy_from_slice(&beyond);
+        below.len()
+    }
+}
+
+/// The looked-at numbers of a prompt: its embedding, or the `columns` of it.
+fn looked_at<'a>(embedding: &'a [f32], columns: &[usize], values: &'a mut Vec<f32>) -> &'a [f32] {
+    if columns.is_empty() {
+        return embedding;
+    }
+    values.clear();
+    values.extend(columns.iter().map(|&column| embedding[column]));
+    values
+}
+
+impl Scratch {
+    /// The least and the greatest of every looked-at number.
+    fn range(&mut self, embeddings: MatrixView<'_>, rows: &[u32], looked_at_count: usize) {
+        for (bound, at_first) in [(&mut self.least, f32::INFINITY), (&mut self.greatest, f32::NEG_INFINITY)] {
+            bound.clear();
+            bound.resize(looked_at_count, at_first);
+        }
+        for &row in rows {
+            let values = looked_at(embeddings.row(row as usize), &self.columns, &mut self.values);
+            for ((least, greatest), &value) in self.least.iter_mut().zip(&mut self.greatest).zip(values) {
+                *least = if value < *least { value } else { *least };
+                *greatest = if value > *greatest { value } else { *greatest };
+            }
+        }
+    }
+
+    /// A threshold for every number, uniform between its bounds. Nothing lies below that of a constant.
+    fn draw(&mut self, stream: &mut SeedStream) {
+        self.thresholds.clear();
+        let bounds = self.least.iter().zip(&self.greatest);
+        self.thresholds.extend(bounds.map(|(&least, &greatest)| least + stream.random::<f32>() * (greatest - least)));
+    }
+
+    /// Sums and numbers of the targets below every threshold.
+    fn add_up(&mut self, embeddings: MatrixView<'_>, rows: &[u32], targets: &Seen) {
+        // The width is known to the compiler, which then keeps a target in registers.
+        match targets.width {
+            8 => self.add_up_of::<8>(embeddings, rows, targets),
+            16 => self.add_up_of::<16>(embeddings, rows, targets),
+            24 => self.add_up_of::<24>(embeddings, rows, targets),
+            _ => self.add_up_of::<MAXIMUM_WIDTH>(embeddings, rows, targets),
+        }
+    }
+
+    fn add_up_of<const WIDTH: usize>(&mut self, embeddings: MatrixView<'_>, rows: &[u32], targets: &Seen) {
+        self.sums.clear();
+        self.sums.resize(self.thresholds.len() * WIDTH, 0.0);
+        self.counts.clear();
+        self.counts.resize(self.thresholds.len(), 0.0);
+        let sums = self.sums.as_chunks_mut::<WIDTH>().0;
+        for &row in rows {
+            let Some(target) = targets.row(row).first_chunk::<WIDTH>() else { continue };
+            let values = looked_at(embeddings.row(row as usize), &self.columns, &mut self.values);
+            let entries = sums.iter_mut().zip(&mut self.counts);
+            for ((sum, count), (&value, &threshold)) in entries.zip(values.iter().zip(&self.thresholds)) {
+                // A product instead of a branch: which side a prompt falls on is as good as random.
+                let below = f32::from(u8::from(value < threshold));
+                *count += below;
+                for (sum, target) in sum.iter_mut().zip(target) {
+                    *sum += below * target;
+                }
+            }
+        }
+    }
+}
