@@ -64,6 +64,7 @@ pub fn builtin() -> Result<Registry> {
     registry.register::<AggregatorRole, aggregators::weighted::WeightedConfig>(ORIGIN)?;
     registry.register::<PolicyRole, policies::budget::BudgetConfig>(ORIGIN)?;
     registry.register::<PolicyRole, policies::cheapest_above::CheapestAboveConfig>(ORIGIN)?;
+    registry.register::<PolicyRole, policies::guarded::GuardedConfig>(ORIGIN)?;
     registry.register::<PolicyRole, policies::latency_aware::LatencyAwareConfig>(ORIGIN)?;
     registry.register::<PolicyRole, policies::utility::UtilityConfig>(ORIGIN)?;
     Ok(registry)

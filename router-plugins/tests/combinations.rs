@@ -250,6 +250,7 @@ fn build(config: &RouterConfig, registry: &Registry) -> UnfittedRouter {
             [
                 policies::budget::BudgetConfig,
                 policies::cheapest_above::CheapestAboveConfig,
+                policies::guarded::GuardedConfig,
                 policies::latency_aware::LatencyAwareConfig,
                 policies::utility::UtilityConfig,
             ]

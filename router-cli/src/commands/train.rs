@@ -119,6 +119,7 @@ impl Facts<'_> {
                 "without_task": cards.without_task,
             },
             "parts": parts,
+            "findings": self.router.findings(),
         })
     }
 
@@ -156,6 +157,7 @@ impl Facts<'_> {
             })
             .collect();
         lines.push(format!("estimates   {}", parts.join(" + ")));
+        lines.extend(router.findings().iter().map(|finding| format!("found       {finding}")));
         lines.push(format!("seed        {}", router.config().seed));
         lines.join("\n")
     }

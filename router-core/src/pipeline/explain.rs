@@ -156,6 +156,19 @@ impl Router {
             Reason::HighestUtility { lambda } => {
                 format!("highest expected quality - {lambda} * cost in US dollars")
             }
+            Reason::GuardLeft { single, gain, threshold } => format!(
+                "expected gain of {gain:.4} over `{}`, the best single model: reaches the guard's threshold of {threshold:.4}",
+                self.pool.name(*single)
+            ),
+            Reason::GuardKept { single, gain, threshold } => format!(
+                "the best single model is `{}`: the highest expected gain over it, {gain:.4}, is below the guard's threshold of \
+                 {threshold:.4}",
+                self.pool.name(*single)
+            ),
+            Reason::GuardShut { single, level } => format!(
+                "always the best single model, `{}`: in training no threshold passed the guard's test at level {level}",
+                self.pool.name(*single)
+            ),
             Reason::Constrained { instead_of } => {
                 format!(
                     "`{}` would have been chosen, but is not eligible for this request",

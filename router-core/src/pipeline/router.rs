@@ -81,6 +81,13 @@ impl Router {
         self.aggregator.weights()
     }
 
+    /// What fitting the aggregator and the policy found, a sentence each: how reliable estimates are, whether a guard opened.
+    pub fn findings(&self) -> Vec<String> {
+        let mut findings = self.aggregator.findings(&self.pool);
+        findings.extend(self.policy.findings(&self.pool));
+        findings
+    }
+
     /// Identity of the data it was fitted to: equal for two routers that learned from the same prompts and outcomes.
     pub fn data_fingerprint(&self) -> &str {
         &self.data_fingerprint

@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::traits::estimator::Stage;
 use crate::types::dataset::TrainingSet;
 use crate::types::estimates::{Estimates, EstimatesView};
+use crate::types::model::ModelPool;
 
 /// What one part of an aggregate is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +56,12 @@ pub trait FittedAggregator: Send + Sync {
     /// The weight that each part has, summing to 1, if this aggregator has fixed weights.
     fn weights(&self) -> Option<&[f32]> {
         None
+    }
+
+    /// What fitting found and a person should know, a sentence each; `pool` is the one that was fitted on.
+    fn findings(&self, pool: &ModelPool) -> Vec<String> {
+        let _ = pool;
+        Vec::new()
     }
 }
 

@@ -7,6 +7,7 @@ use crate::types::constraints::Choice;
 use crate::types::dataset::TrainingSet;
 use crate::types::decision::Decision;
 use crate::types::estimates::EstimatesView;
+use crate::types::model::ModelPool;
 
 /// What a policy may learn from.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +47,12 @@ pub trait FittedPolicy: Send + Sync {
     /// # Errors
     /// [`crate::ErrorKind::Shape`] if `out` has another length than `choice`.
     fn choose(&self, choice: &Choice<'_>, out: &mut [Decision]) -> Result<()>;
+
+    /// What fitting found and a person should know, a sentence each; `pool` is the one that was fitted on.
+    fn findings(&self, pool: &ModelPool) -> Vec<String> {
+        let _ = pool;
+        Vec::new()
+    }
 }
 
 /// A fitted policy that can be stored: the object-safe form. Implemented for all that are both.

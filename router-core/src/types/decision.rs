@@ -53,6 +53,31 @@ pub enum Reason {
         /// Quality given up for a US dollar saved.
         lambda: f64,
     },
+    /// The guard let the prompt leave the best single model: the expected gain over it reaches the guard's threshold.
+    GuardLeft {
+        /// The best single model of the training data among the eligible ones.
+        single: ModelIndex,
+        /// Expected utility of the chosen model less that of the single one.
+        gain: f64,
+        /// The gain from which a prompt leaves.
+        threshold: f64,
+    },
+    /// The guard kept the best single model: no expected gain over it reaches the guard's threshold.
+    GuardKept {
+        /// The best single model of the training data among the eligible ones, which was chosen.
+        single: ModelIndex,
+        /// The highest expected utility of another model less that of the single one; it may be negative.
+        gain: f64,
+        /// The gain from which a prompt leaves.
+        threshold: f64,
+    },
+    /// In training no threshold passed the guard's test: always the best single model.
+    GuardShut {
+        /// The best single model of the training data among the eligible ones, which was chosen.
+        single: ModelIndex,
+        /// The level of the test.
+        level: f64,
+    },
     /// Another model would have been chosen, but is not eligible for this request.
     Constrained {
         /// The model that would have been chosen.

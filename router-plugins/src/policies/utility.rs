@@ -68,14 +68,14 @@ impl UtilityPolicy {
 
 /// One prompt's models as this policy sees them.
 #[derive(Clone, Copy)]
-struct Row<'a> {
-    quality: &'a [f32],
-    cost_usd: &'a [f32],
-    lambda: f64,
+pub(super) struct Row<'a> {
+    pub(super) quality: &'a [f32],
+    pub(super) cost_usd: &'a [f32],
+    pub(super) lambda: f64,
 }
 
 impl Row<'_> {
-    fn utility(&self, model: ModelIndex) -> f64 {
+    pub(super) fn utility(&self, model: ModelIndex) -> f64 {
         let value = |row: &[f32]| f64::from(row.get(model).copied().unwrap_or(0.0));
         // Adding zero makes -0 a 0, which total order would tell apart.
         value(self.quality) - self.lambda * value(self.cost_usd) + 0.0
@@ -85,8 +85,13 @@ impl Row<'_> {
         self.cost_usd.get(model).copied().unwrap_or(0.0) + 0.0
     }
 
+    /// Why the first model of this order is chosen.
+    pub(super) fn reason(&self) -> Reason {
+        if self.lambda > 0.0 { Reason::HighestUtility { lambda: self.lambda } } else { Reason::HighestQuality }
+    }
+
     /// Better first: falling utility, then the cheaper, then the lowest index.
-    fn order(&self, a: ModelIndex, b: ModelIndex) -> Ordering {
+    pub(super) fn order(&self, a: ModelIndex, b: ModelIndex) -> Ordering {
         (self.utility(b).total_cmp(&self.utility(a)))
             .then_with(|| self.cost(a).total_cmp(&self.cost(b)))
             .then_with(|| a.cmp(&b))
@@ -103,11 +108,7 @@ impl FittedPolicy for UtilityPolicy {
             admit(decision, choice.eligible.row(at));
             let Some(chosen) = take_first(decision, |a, b| row.order(a, b)) else { continue };
             decision.score = row.utility(chosen) as f32;
-            decision.reasons.push(if self.lambda > 0.0 {
-                Reason::HighestUtility { lambda: self.lambda }
-            } else {
-                Reason::HighestQuality
-            });
+            decision.reasons.push(row.reason());
             tell_constrained(decision, wanted, chosen);
         }
         Ok(())

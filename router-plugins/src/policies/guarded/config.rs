@@ -1,0 +1,49 @@
+//! Parameters of the `guarded` policy.
+
+use router_core::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Parameters of the `guarded` policy; see the [module](super).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct GuardedConfig {
+    /// Quality given up for a US dollar saved, as in `utility`. Default 0: the best expected quality whatever it costs.
+    #[schemars(range(min = 0.0, max = 1.0e12))]
+    pub lambda: f64,
+    /// The probability with which a router that gains nothing over the best single model may leave it all the same. Default 0.05;
+    /// 1 leaves it unguarded, as `utility`; 0 always answers the best single model.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub level: f64,
+}
+
+impl Default for GuardedConfig {
+    fn default() -> Self {
+        Self { lambda: 0.0, level: 0.05 }
+    }
+}
+
+impl PluginConfig for GuardedConfig {
+    const NAME: &'static str = "guarded";
+    const SUMMARY: &'static str = "The highest utility, but the best single model where no gain over it is shown";
+    const SOURCE: &'static str =
+        "Angelopoulos et al., Learn then Test, arXiv 2110.01052; Annals of Applied Statistics 19 (2025)";
+    const EXAMPLE: &'static str = "lambda = 0.5\nlevel = 0.1\n";
+}
+
+impl GuardedConfig {
+    /// # Errors
+    /// [`ErrorKind::Config`] for a lambda that is negative or not finite, or a level outside [0, 1].
+    pub(super) fn check(&self) -> Result<()> {
+        let fail = |field: &str, value: f64, allowed: &str| {
+            Err(Error::new(ErrorKind::Config, format!("{value} is out of range")).at_field(field).help(allowed))
+        };
+        if !self.lambda.is_finite() || self.lambda < 0.0 {
+            return fail("lambda", self.lambda, "allowed: a finite number, at least 0");
+        }
+        if !(0.0..=1.0).contains(&self.level) {
+            return fail("level", self.level, "allowed: at least 0 and at most 1");
+        }
+        Ok(())
+    }
+}
