@@ -33,6 +33,7 @@ fn fixture(id: &str) -> Map<String, Value> {
 /// Choices of a plugin's configuration that are tested as plugins of their own: plugin, choice, parameters.
 fn choices() -> Vec<(&'static str, &'static str, Value)> {
     vec![
+        ("discoverer/graph", "hierarchical", serde_json::json!({ "resolution": "hierarchical" })),
         ("estimator/moe", "full-rank heads", serde_json::json!({ "heads": "full-rank" })),
         ("estimator/moe", "low-rank heads", serde_json::json!({ "heads": "low-rank", "rank": 1 })),
         ("estimator/moe", "core-space heads", serde_json::json!({ "heads": "core-space", "routing": "soft" })),
