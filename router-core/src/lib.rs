@@ -55,6 +55,7 @@ pub use types::dataset::{Dataset, TrainingSet};
 pub use types::decision::{CascadeStep, Decision, Plan, Reason};
 pub use types::estimates::{Estimates, EstimatesView};
 pub use types::folds::Folds;
+pub use types::hierarchy::TaskHierarchy;
 pub use types::matrix::{Embeddings, Matrix, MatrixView};
 pub use types::model::{Model, ModelIndex, ModelPool};
 pub use types::outcome::{Outcome, Outcomes};
@@ -75,7 +76,7 @@ pub mod prelude {
     pub use crate::{
         Choice, Constraints, Dataset, Decision, Embeddings, Error, ErrorKind, Estimates, EstimatesView, FitContext,
         Matrix, MatrixView, ModelIndex, ModelPool, Outcome, Outcomes, Plan, Prompt, Reason, Result, TaskDistribution,
-        TaskId, TaskMap, Tasks, TrainingSet, register,
+        TaskHierarchy, TaskId, TaskMap, Tasks, TrainingSet, register,
     };
 }
 

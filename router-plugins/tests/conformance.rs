@@ -30,6 +30,17 @@ fn fixture(id: &str) -> Map<String, Value> {
     parameters.as_object().cloned().unwrap_or_default()
 }
 
+/// Choices of a plugin's configuration that are tested as plugins of their own: plugin, choice, parameters.
+fn choices() -> Vec<(&'static str, &'static str, Value)> {
+    vec![
+        ("discoverer/graph", "hierarchical", serde_json::json!({ "resolution": "hierarchical" })),
+        ("estimator/moe", "full-rank heads", serde_json::json!({ "heads": "full-rank" })),
+        ("estimator/moe", "low-rank heads", serde_json::json!({ "heads": "low-rank", "rank": 1 })),
+        ("estimator/moe", "core-space heads", serde_json::json!({ "heads": "core-space", "routing": "soft" })),
+        ("estimator/moe", "pyramid heads", serde_json::json!({ "heads": "pyramid" })),
+    ]
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let trials = trials()
@@ -45,16 +56,22 @@ fn trials() -> router_core::Result<Vec<Trial>> {
     let mut trials = Vec::new();
     for plugin in plugins {
         let id = format!("{}/{}", plugin.role, plugin.name);
-        let parameters = Arc::new(fixture(&id));
-        for case in cases(plugin.role) {
-            let excused = EXCEPT.iter().any(|(plugin, name, _)| *plugin == id && *name == case.name);
-            let (registry, parameters) = (Arc::clone(&registry), Arc::clone(&parameters));
-            let trial = Trial::test(format!("{id}: {}", case.name), move || {
-                let subject =
-                    Subject { registry: &registry, role: plugin.role, name: plugin.name, parameters: &parameters };
-                (case.run)(&subject).map_err(Failed::from)
-            });
-            trials.push(trial.with_ignored_flag(excused));
+        let mut tested = vec![(id.clone(), fixture(&id))];
+        for (_, choice, parameters) in choices().into_iter().filter(|(of, ..)| *of == id) {
+            tested.push((format!("{id} ({choice})"), parameters.as_object().cloned().unwrap_or_default()));
+        }
+        for (title, parameters) in tested {
+            let parameters = Arc::new(parameters);
+            for case in cases(plugin.role) {
+                let excused = EXCEPT.iter().any(|(plugin, name, _)| *plugin == id && *name == case.name);
+                let (registry, parameters) = (Arc::clone(&registry), Arc::clone(&parameters));
+                let trial = Trial::test(format!("{title}: {}", case.name), move || {
+                    let subject =
+                        Subject { registry: &registry, role: plugin.role, name: plugin.name, parameters: &parameters };
+                    (case.run)(&subject).map_err(Failed::from)
+                });
+                trials.push(trial.with_ignored_flag(excused));
+            }
         }
     }
     Ok(trials)

@@ -20,7 +20,7 @@ use router_core::{
     Outcomes, Persist, Prompt, PromptsView, QualityEstimator, QueryBatch, Registry, Result, Seed, SeedStream,
     SlotReader, SlotWriter, TaskDistribution, TaskId, TaskMap, Tasks, TrainingSet,
 };
-use router_plugins::estimators::moe::{FittedMoe, MoeConfig, Routing};
+use router_plugins::estimators::moe::{FittedMoe, Heads, MoeConfig, Routing};
 
 fn uniform(stream: &mut SeedStream) -> f32 {
     (stream.next_u32() >> 8) as f32 / 16_777_216.0
@@ -362,6 +362,79 @@ fn a_hostile_file_is_an_error() {
     }
 }
 
+/// The same mixture with heads of a later form, with one thing wrong.
+struct TamperedForm {
+    form: &'static str,
+    wrong: &'static str,
+}
+
+impl Persist for TamperedForm {
+    const FORMAT: &'static str = "moe";
+    const VERSION: u32 = 2;
+
+    fn save(&self, writer: &mut SlotWriter) -> Result<()> {
+        let number = |what: &str, right: usize, bad: usize| if self.wrong == what { bad } else { right };
+        let matrix = |rows: usize, cols: usize| Matrix::from_vec(rows, cols, vec![0.5; rows * cols]).unwrap();
+        let shape = serde_json::json!({ "dimension": 1, "models": 2, "tasks": 1, "members": 1, "routing": "soft" });
+        writer.put_json("shape", &shape)?;
+        writer.put_json("member/0/trunk/layers", &1)?;
+        writer.put_json("member/0/trunk/activation", "relu")?;
+        writer.put_matrix("member/0/trunk/0/weights", &matrix(2, 1))?;
+        writer.put_f32("member/0/trunk/0/bias", &[0.5; 2])?;
+        writer.put_matrix("member/0/general/weights", &matrix(2, 2))?;
+        writer.put_f32("member/0/general/bias", &[0.5; 2])?;
+        writer.put_json("member/0/heads/form", if self.wrong == "form" { "square" } else { self.form })?;
+        writer.put_u32("member/0/heads/offsets", &[0, 2])?;
+        writer.put_u32("member/0/heads/models", &[0, number("head model", 1, 2) as u32])?;
+        if self.form == "low-rank" {
+            let ranks = vec![number("rank", 1, 3) as u32; number("ranks", 1, 2)];
+            writer.put_u32("member/0/heads/ranks", &ranks)?;
+            writer.put_matrix("member/0/heads/projections", &matrix(number("projections", 1, 2), 2))?;
+            writer.put_f32("member/0/heads/factors", &vec![0.5; number("factors", 2, 1)])?;
+            writer.put_f32("member/0/heads/bias", &vec![0.5; number("bias", 2, 1)])
+        } else {
+            writer.put_matrix("member/0/heads/inputs/weights", &matrix(1, number("inputs", 2, 1)))?;
+            writer.put_f32("member/0/heads/inputs/bias", &[0.5])?;
+            writer.put_matrix("member/0/heads/outputs", &matrix(number("outputs", 2, 1), 1))?;
+            writer.put_matrix("member/0/heads/cores", &matrix(number("cores", 1, 2), 1))
+        }
+    }
+
+    fn load(reader: &SlotReader<'_>) -> Result<Self> {
+        Err(reader.corrupt("never read"))
+    }
+}
+
+#[test]
+fn hostile_heads_of_every_form_are_an_error() {
+    let low_rank = ["form", "head model", "rank", "ranks", "projections", "factors", "bias"];
+    let core_space = ["form", "head model", "inputs", "outputs", "cores"];
+    for (form, wrongs) in [("low-rank", low_rank.as_slice()), ("core-space", core_space.as_slice())] {
+        let fine = stored_and_loaded(&TamperedForm { form, wrong: "nothing" }).unwrap();
+        assert_eq!(fine.task_heads(), 2);
+        for &wrong in wrongs {
+            let error = stored_and_loaded(&TamperedForm { form, wrong }).expect_err(wrong);
+            assert_eq!(error.kind(), ErrorKind::Artifact, "{form}, {wrong}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_rank_belongs_to_heads_that_have_one() {
+    let (_, train, tasks) = small_fit(1);
+    let fit = |heads| {
+        let config = MoeConfig { heads, rank: Some(1), epochs: 2, hidden: 8, members: 1, ..MoeConfig::default() };
+        config.fit(&train, &tasks, &FitContext::new(1))
+    };
+    for heads in [Heads::Residual, Heads::FullRank, Heads::Pyramid] {
+        let error = fit(heads).unwrap_err();
+        assert_eq!((error.kind(), error.field()), (ErrorKind::Config, Some("rank")));
+    }
+    for heads in [Heads::LowRank, Heads::CoreSpace] {
+        assert!(fit(heads).is_ok());
+    }
+}
+
 /// The environment variable that makes `child_prints_its_bytes` print.
 const CHILD: &str = "MOE_TEST_CHILD";
 
@@ -418,10 +491,11 @@ fn degenerate_worlds_get_finite_estimates() {
     ];
     for (name, train) in cases {
         for with_tasks in [false, true] {
-            for held_out in [0.0, 0.2] {
+            let kinds = [Heads::Residual, Heads::FullRank, Heads::LowRank, Heads::CoreSpace, Heads::Pyramid];
+            for (held_out, heads) in [0.0, 0.2].into_iter().flat_map(|share| kinds.map(|heads| (share, heads))) {
                 let n = train.len();
                 let tasks = if with_tasks { profile(&train, &vec![Some(0); n]) } else { Tasks::none(&train) };
-                let config = MoeConfig { held_out, ..few.clone() };
+                let config = MoeConfig { held_out, heads, ..few.clone() };
                 let fitted = config.fit(&train, &tasks, &FitContext::new(1)).unwrap_or_else(|e| panic!("{name}: {e}"));
                 let certain = TaskDistribution::certain(tasks.map().assignments(), tasks.count()).unwrap();
                 let found = estimate(&fitted, train.embeddings(), &certain);

@@ -2,7 +2,8 @@
 //!
 //! `fixtures/version-N` is an artifact of layout version N, written by the release that introduced it (`router train --config
 //! fixtures/C.toml --no-exemplars` on 60 prompts), and `version-N.decisions.jsonl` what that release answered to
-//! `prompts.jsonl`. A release that raises the version adds one; none is ever changed.
+//! `prompts.jsonl`. A release that raises the version adds one; none is ever changed. `fixtures/COMPONENT-version-N` is the same
+//! for the format of a component that those do not have.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ fn lines(bytes: &[u8]) -> Vec<Value> {
 
 #[test]
 fn artifacts_of_every_release_decide_as_they_did() {
-    for (name, version) in [("version-1", 1), ("version-2", 2)] {
+    for (name, version) in [("version-1", 1), ("version-2", 2), ("moe-version-1", 2)] {
         let manifest: Value = serde_json::from_slice(&fs::read(fixture(name).join("manifest.json")).unwrap()).unwrap();
         assert_eq!(manifest["format_version"], version);
         let output = router_in(Path::new("."))

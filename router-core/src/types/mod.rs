@@ -5,6 +5,7 @@ pub mod dataset;
 pub mod decision;
 pub mod estimates;
 pub mod folds;
+pub mod hierarchy;
 pub mod matrix;
 pub mod model;
 pub mod outcome;

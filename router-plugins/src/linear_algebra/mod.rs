@@ -1,13 +1,15 @@
-//! Linear algebra on large sparse matrices: what discovery and the learned lexical embedder share.
+//! Linear algebra: large sparse matrices, which discovery and the learned lexical embedder share, and small dense ones.
 //!
 //! - [`panels`]: tall dense matrices in panels of columns
 //! - [`sparse`]: sparse matrices in compressed rows, and their products with tall dense ones
 //! - [`orthonormal`]: orthonormal bases by Householder QR
 //! - [`eigen`]: the leading eigenpairs of a sparse symmetric matrix
+//! - [`dense`]: leading singular vectors and orthonormal factors of small dense matrices
 //! - [`singular`]: the leading singular values and right vectors of a sparse matrix
 //!
 //! All of it repeats bit for bit at any thread count: threads own disjoint outputs, and faer runs on one.
 
+pub(crate) mod dense;
 pub(crate) mod eigen;
 pub(crate) mod orthonormal;
 pub(crate) mod panels;

@@ -9,6 +9,8 @@
 //! which is strictly convex: there is one solution, whatever the start, and no learning rate. Newton's method, its steps by
 //! conjugate gradients and halved until the objective falls enough (Nocedal and Wright, Numerical Optimization, algorithms 7.1
 //! and 3.1). Each product with the Hessian costs O(n p); strong penalties need few of them. Sequential.
+//!
+//! The features are a [`Design`]: the rows of a matrix, or anything that can be multiplied with.
 #![allow(clippy::indexing_slicing, reason = "lengths are checked at construction")]
 
 use router_core::{Error, Matrix, Result};
@@ -24,10 +26,44 @@ const TOLERANCE: f64 = 1e-4;
 /// Relative rounding error of the objective.
 const ROUNDING: f64 = 1e-6;
 
-/// The observations of one regression; features are rows of a matrix that several regressions share.
+/// The features of all observations, as the solver sees them: by what they make of coefficients.
+pub trait Design {
+    /// Rows of features; an observation names one.
+    fn rows(&self) -> usize;
+    /// Features a row, p.
+    fn features(&self) -> usize;
+    /// `out[i] = z'coefficients` for the features z of observation i.
+    fn multiply(&self, observations: &[Observation], coefficients: &[f32], out: &mut [f32]);
+    /// `to += sum over i of factors[i] * z`, z the features of observation i.
+    fn accumulate(&self, observations: &[Observation], factors: &[f32], to: &mut [f32]);
+}
+
+impl Design for Matrix {
+    fn rows(&self) -> usize {
+        self.rows()
+    }
+
+    fn features(&self) -> usize {
+        self.cols()
+    }
+
+    fn multiply(&self, observations: &[Observation], coefficients: &[f32], out: &mut [f32]) {
+        for (seen, out) in observations.iter().zip(out) {
+            *out = dot(self.row(seen.row), coefficients);
+        }
+    }
+
+    fn accumulate(&self, observations: &[Observation], factors: &[f32], to: &mut [f32]) {
+        for (seen, &factor) in observations.iter().zip(factors) {
+            add_scaled(to, factor, self.row(seen.row));
+        }
+    }
+}
+
+/// The observations of one regression; several regressions may share their features.
 #[derive(Debug)]
-pub struct LogisticProblem<'a> {
-    features: &'a Matrix,
+pub struct LogisticProblem<'a, D: Design = Matrix> {
+    design: &'a D,
     observations: Vec<Observation>,
 }
 
@@ -44,14 +80,14 @@ pub struct Observation {
     pub offset: f32,
 }
 
-impl<'a> LogisticProblem<'a> {
+impl<'a, D: Design> LogisticProblem<'a, D> {
     /// # Errors
     /// [`router_core::ErrorKind::Shape`] for an observation of a row that the features lack.
-    pub fn new(features: &'a Matrix, observations: Vec<Observation>) -> Result<Self> {
-        if let Some(bad) = observations.iter().find(|observation| observation.row >= features.rows()) {
-            return Err(Error::shape("row of features", format!("below {}", features.rows()), bad.row));
+    pub fn new(design: &'a D, observations: Vec<Observation>) -> Result<Self> {
+        if let Some(bad) = observations.iter().find(|observation| observation.row >= design.rows()) {
+            return Err(Error::shape("row of features", format!("below {}", design.rows()), bad.row));
         }
-        Ok(Self { features, observations })
+        Ok(Self { design, observations })
     }
 
     /// Whether nothing was observed.
@@ -61,12 +97,16 @@ impl<'a> LogisticProblem<'a> {
 
     /// The weighted sum of the cross-entropies under `coefficients`, without the penalty.
     pub fn loss(&self, coefficients: &[f32]) -> f64 {
+        self.loss_of(coefficients, &mut vec![0.0; self.observations.len()])
+    }
+
+    /// [`loss`](Self::loss) with a number an observation to work on.
+    fn loss_of(&self, coefficients: &[f32], logits: &mut [f32]) -> f64 {
+        self.design.multiply(&self.observations, coefficients, logits);
         self.observations
             .iter()
-            .map(|seen| {
-                let logit = seen.offset + dot(self.features.row(seen.row), coefficients);
-                f64::from(seen.weight) * f64::from(cross_entropy(logit, seen.target))
-            })
+            .zip(logits)
+            .map(|(seen, logit)| f64::from(seen.weight) * f64::from(cross_entropy(seen.offset + *logit, seen.target)))
             .sum()
     }
 
@@ -76,23 +116,24 @@ impl<'a> LogisticProblem<'a> {
     /// # Errors
     /// [`router_core::ErrorKind::Shape`] if there is not one coefficient a feature.
     pub fn solve(&self, penalty: f32, coefficients: &mut [f32]) -> Result<()> {
-        let p = self.features.cols();
+        let p = self.design.features();
         if coefficients.len() != p {
             return Err(Error::shape("coefficients", p, coefficients.len()));
         }
-        let mut curvature = vec![0.0f32; self.observations.len()];
+        let (mut curvature, mut logits) =
+            (vec![0.0f32; self.observations.len()], vec![0.0f32; self.observations.len()]);
         let (mut gradient, mut step, mut trial) = (vec![0.0f32; p], vec![0.0f32; p], vec![0.0f32; p]);
         let mut workspace = Workspace { residual: vec![0.0; p], direction: vec![0.0; p], product: vec![0.0; p] };
-        let mut objective = self.objective(coefficients, penalty);
+        let mut objective = self.objective_of(coefficients, penalty, &mut logits);
         let (mut last_norm, mut settled) = (f64::INFINITY, false);
         for _ in 0..NEWTON_STEPS {
-            self.differentiate(coefficients, penalty, &mut gradient, &mut curvature);
+            self.differentiate(coefficients, penalty, &mut gradient, &mut curvature, &mut logits);
             let norm = f64::from(dot(&gradient, &gradient)).sqrt();
             if norm <= TOLERANCE * f64::from(penalty) || (settled && norm >= last_norm) {
                 break;
             }
             last_norm = norm;
-            self.newton_step(&gradient, &curvature, penalty, &mut step, &mut workspace);
+            self.newton_step(&gradient, &curvature, penalty, &mut step, &mut workspace, &mut logits);
             let slope = f64::from(dot(&gradient, &step));
             // Close to the solution the objective moves less than f32 can tell; from there the gradient's norm is the judge.
             let noise = ROUNDING * (1.0 + objective);
@@ -100,7 +141,7 @@ impl<'a> LogisticProblem<'a> {
             loop {
                 trial.copy_from_slice(coefficients);
                 add_scaled(&mut trial, -length, &step);
-                let there = self.objective(&trial, penalty);
+                let there = self.objective_of(&trial, penalty, &mut logits);
                 if there <= objective - 1e-4 * f64::from(length) * slope + noise {
                     settled = objective - there <= noise;
                     objective = there;
@@ -116,24 +157,45 @@ impl<'a> LogisticProblem<'a> {
         Ok(())
     }
 
-    fn objective(&self, coefficients: &[f32], penalty: f32) -> f64 {
-        self.loss(coefficients) + 0.5 * f64::from(penalty) * f64::from(dot(coefficients, coefficients))
+    /// What [`solve`](Self::solve) minimises: the loss and half the penalty on the squared coefficients.
+    pub fn objective(&self, coefficients: &[f32], penalty: f32) -> f64 {
+        self.objective_of(coefficients, penalty, &mut vec![0.0; self.observations.len()])
     }
 
-    fn differentiate(&self, coefficients: &[f32], penalty: f32, gradient: &mut [f32], curvature: &mut [f32]) {
+    fn objective_of(&self, coefficients: &[f32], penalty: f32, logits: &mut [f32]) -> f64 {
+        self.loss_of(coefficients, logits) + 0.5 * f64::from(penalty) * f64::from(dot(coefficients, coefficients))
+    }
+
+    fn differentiate(
+        &self,
+        coefficients: &[f32],
+        penalty: f32,
+        gradient: &mut [f32],
+        curvature: &mut [f32],
+        logits: &mut [f32],
+    ) {
         for (gradient, &coefficient) in gradient.iter_mut().zip(coefficients) {
             *gradient = penalty * coefficient;
         }
-        for (seen, curvature) in self.observations.iter().zip(curvature) {
-            let features = self.features.row(seen.row);
-            let probability = sigmoid(seen.offset + dot(features, coefficients));
-            add_scaled(gradient, seen.weight * (probability - seen.target), features);
+        self.design.multiply(&self.observations, coefficients, logits);
+        for ((seen, curvature), logit) in self.observations.iter().zip(curvature).zip(logits.iter_mut()) {
+            let probability = sigmoid(seen.offset + *logit);
+            *logit = seen.weight * (probability - seen.target);
             *curvature = seen.weight * probability * (1.0 - probability);
         }
+        self.design.accumulate(&self.observations, logits, gradient);
     }
 
     /// Solves Hessian * step = gradient by conjugate gradients, to a tenth of the gradient.
-    fn newton_step(&self, gradient: &[f32], curvature: &[f32], penalty: f32, step: &mut [f32], work: &mut Workspace) {
+    fn newton_step(
+        &self,
+        gradient: &[f32],
+        curvature: &[f32],
+        penalty: f32,
+        step: &mut [f32],
+        work: &mut Workspace,
+        products: &mut [f32],
+    ) {
         step.fill(0.0);
         work.residual.copy_from_slice(gradient);
         work.direction.copy_from_slice(gradient);
@@ -143,10 +205,9 @@ impl<'a> LogisticProblem<'a> {
             for (product, &direction) in work.product.iter_mut().zip(&work.direction) {
                 *product = penalty * direction;
             }
-            for (seen, &curvature) in self.observations.iter().zip(curvature) {
-                let features = self.features.row(seen.row);
-                add_scaled(&mut work.product, curvature * dot(features, &work.direction), features);
-            }
+            self.design.multiply(&self.observations, &work.direction, products);
+            products.iter_mut().zip(curvature).for_each(|(product, &curvature)| *product *= curvature);
+            self.design.accumulate(&self.observations, products, &mut work.product);
             let length = squared / dot(&work.direction, &work.product);
             add_scaled(step, length, &work.direction);
             add_scaled(&mut work.residual, -length, &work.product);

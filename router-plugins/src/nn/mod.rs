@@ -11,6 +11,7 @@
 //! | [`training`] | epochs, shuffled batches, early stopping, cancellation, divergence |
 //! | [`feed_forward`] | fitted layers: inference, saving and loading |
 //! | [`logistic`] | ridge logistic regression with an offset, solved exactly |
+//! | [`bilinear`] | features that are outer products: regressions whose coefficients are a matrix |
 //! | [`kernels`] | f32 matrix product, dot product, sigmoid |
 //! | [`random`] | initial weights and uniform numbers from a seed stream |
 //!
@@ -21,6 +22,7 @@
 //! on one thread; parallelism is over fits (folds, ensembles).
 
 pub mod autodiff;
+pub mod bilinear;
 pub mod feed_forward;
 pub mod kernels;
 pub mod logistic;

@@ -44,13 +44,13 @@ pub enum Small {
 
 /// How fine communities are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "expected a number, a list of numbers, or `auto`")]
+#[serde(untagged, expecting = "expected a number, a list of numbers, `auto` or `hierarchical`")]
 pub enum Resolution {
     /// As fine as this.
     Fixed(#[schemars(range(min = 0.0, max = 100_000.0))] f64),
     /// The one of these that serves held-out prompts best.
     Among(#[schemars(length(min = 1), inner(range(min = 0.0, max = 100_000.0)))] Vec<f64>),
-    /// The one of [`AUTOMATIC`] that serves held-out prompts best.
+    /// Of [`AUTOMATIC`], by held-out prompts.
     Automatic(Automatic),
 }
 
@@ -58,11 +58,13 @@ pub enum Resolution {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Automatic {
-    /// By held-out prompts.
+    /// One for all prompts.
     Auto,
+    /// Coarse to fine, in every branch as fine as is worth it there.
+    Hierarchical,
 }
 
-/// The resolutions that `auto` chooses from.
+/// The resolutions that `auto` and `hierarchical` choose from.
 pub const AUTOMATIC: [f64; 6] = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
 
 impl Resolution {
@@ -71,7 +73,7 @@ impl Resolution {
         match self {
             Self::Fixed(resolution) => std::slice::from_ref(resolution),
             Self::Among(resolutions) => resolutions,
-            Self::Automatic(Automatic::Auto) => &AUTOMATIC,
+            Self::Automatic(_) => &AUTOMATIC,
         }
     }
 }
@@ -106,8 +108,9 @@ pub struct GraphConfig {
     /// What communities maximize: `modularity` (default) or `cpm`.
     pub quality: Objective,
     /// The higher, the more and the smaller tasks. For `cpm` in units of the graph's density, the weight of all edges over
-    /// all pairs of prompts, so that 1 is a fair start for both. A number, a list to choose from by held-out prompts, or `"auto"`
-    /// for the list 0.5, 1, 2, 4, 8, 16. Default 1.
+    /// all pairs of prompts, so that 1 is a fair start for both. A number, a list to choose from by held-out prompts, `"auto"`
+    /// for the list 0.5, 1, 2, 4, 8, 16, or `"hierarchical"` for tasks that are split by one of these after the other where that
+    /// serves the held-out prompts of the branch. Default 1.
     pub resolution: Resolution,
     /// Prompts that a task needs. Default 10.
     #[schemars(range(min = 1, max = 1_000_000))]
@@ -154,7 +157,11 @@ impl GraphConfig {
         }
         let resolutions = self.resolution.candidates();
         if resolutions.is_empty() {
-            return fail("resolution", &"[]", "allowed: a number, a list of at least one, or \"auto\"");
+            return fail(
+                "resolution",
+                &"[]",
+                "allowed: a number, a list of at least one, \"auto\" or \"hierarchical\"",
+            );
         }
         if let Some(wrong) = resolutions.iter().find(|resolution| !resolution.is_finite() || **resolution < 0.0) {
             return fail("resolution", wrong, "allowed: finite numbers, at least 0");

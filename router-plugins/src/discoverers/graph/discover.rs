@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 use router_core::prelude::*;
 
-use super::config::{Edges, GraphConfig, Objective};
-use super::small;
+use super::config::{Automatic, Edges, GraphConfig, Objective, Resolution};
+use super::{hierarchical, small};
 use crate::discoverers::held_out::{Candidate, choose, folds};
 use crate::graph::csr::Symmetrization;
 use crate::graph::{Graph, Leiden, Quality, RankBiasedOverlap};
@@ -17,13 +17,15 @@ pub(super) fn discover(config: &GraphConfig, set: &TrainingSet, cx: &FitContext)
     cx.check_cancelled()?;
     let graph = prompt_graph(config, set, cx)?;
     let bar = cx.begin("finding communities", None);
-    let resolution = match config.resolution.candidates() {
-        [] => return Ok(TaskMap::none(set.len())),
-        &[resolution] => resolution,
-        several => choose_resolution(config, several, set, &graph, cx)?,
+    let one_for_all = |resolution| -> Result<TaskMap> {
+        Ok(TaskMap::from_labels(&communities(config, resolution, &graph, "leiden", cx)?))
     };
-    let labels = communities(config, resolution, &graph, "leiden", cx)?;
-    let map = TaskMap::from_labels(&labels);
+    let map = match (&config.resolution, config.resolution.candidates()) {
+        (_, []) => TaskMap::none(set.len()),
+        (Resolution::Automatic(Automatic::Hierarchical), all) => hierarchical::discover(config, all, set, &graph, cx)?,
+        (_, &[resolution]) => one_for_all(resolution)?,
+        (_, several) => one_for_all(choose_resolution(config, several, set, &graph, cx)?)?,
+    };
     bar.message(&format!("{} tasks", map.count()));
     Ok(map)
 }
@@ -36,17 +38,26 @@ fn communities(
     purpose: &str,
     cx: &FitContext,
 ) -> Result<Vec<Option<u32>>> {
-    let leiden = Leiden {
-        quality: match config.quality {
-            Objective::Modularity => Quality::Modularity,
-            Objective::Cpm => Quality::ConstantPotts,
-        },
-        resolution: match config.quality {
-            Objective::Modularity => resolution,
-            Objective::Cpm => resolution * density(graph),
-        },
-        ..Leiden::default()
+    let resolution = match config.quality {
+        Objective::Modularity => resolution,
+        Objective::Cpm => resolution * density(graph),
     };
+    communities_at(config, resolution, graph, purpose, cx)
+}
+
+/// The same at a resolution as Leiden takes it: on the scale of the weights for the constant Potts model.
+pub(super) fn communities_at(
+    config: &GraphConfig,
+    resolution: f64,
+    graph: &Graph,
+    purpose: &str,
+    cx: &FitContext,
+) -> Result<Vec<Option<u32>>> {
+    let quality = match config.quality {
+        Objective::Modularity => Quality::Modularity,
+        Objective::Cpm => Quality::ConstantPotts,
+    };
+    let leiden = Leiden { quality, resolution, ..Leiden::default() };
     let partition = leiden.run(graph, &mut cx.stream(purpose), cx.cancel_token())?;
     Ok(small::settle(graph, &partition.labels, config.minimum_size, config.small))
 }
@@ -79,7 +90,7 @@ fn choose_resolution(
 }
 
 /// The weight of all edges over all pairs of nodes.
-fn density(graph: &Graph) -> f64 {
+pub(super) fn density(graph: &Graph) -> f64 {
     let n = graph.nodes() as f64;
     graph.total_weight() / (n * (n - 1.0) / 2.0).max(1.0)
 }

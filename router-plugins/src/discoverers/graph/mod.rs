@@ -22,11 +22,26 @@
 //! the mean over all prompts as if by 10 outcomes). The lowest resolution is taken whose quality lies within one standard error, of the paired
 //! difference, of the highest: a task has to earn its place. `minimum_size` is the evidence that a task needs to exist at all.
 //!
+//! # Tasks within tasks
+//!
+//! With `resolution = "hierarchical"` different branches are as fine as each deserves. All prompts are one branch at first. A
+//! branch is cut by the coarsest of the resolutions 0.5, 1, 2, 4, 8, 16 that cuts its part of the graph at all, its parts by finer
+//! ones, provided that
+//!
+//! - held-out prompts of the branch gain by it: of the branch as a whole and as cut by each of the resolutions that are left,
+//!   found anew among the prompts of the branch that are not held out, the best must beat the whole by more than one standard error
+//!   of the paired difference, judged as above. A split whose parts are not split again must do so itself;
+//! - every part has `minimum_size` prompts; smaller ones are settled as ever.
+//!
+//! The tree comes with the tasks ([`TaskMap::hierarchy`](router_core::TaskMap::hierarchy)), for estimators that let fine tasks borrow
+//! from coarse ones. That a branch holds a prompt is known from the whole graph, held-out outcomes included; how it is cut is not.
+//!
 //! # Cost
 //!
 //! With n prompts, d dimensions, m models and D depths (at most m - 1, m D at most about 2,000): the neighbors cost
 //! O(n^2 (d + m D)) flops as blocked matrix products (seconds up to 20,000 prompts; beyond `exact_limit` a navigable
-//! small-world graph takes O(n log n (d + m D))), Leiden O(n k log n). Memory is O(n (d + m D + k)), never n x n.
+//! small-world graph takes O(n log n (d + m D))), Leiden O(n k log n), once,
+//! 3 times for each of several resolutions, or at most that for every level of the tree. Memory is O(n (d + m D + k)), never n x n.
 //!
 //! # When to choose it
 //!
@@ -37,6 +52,7 @@
 
 mod config;
 mod discover;
+mod hierarchical;
 mod small;
 
 pub use config::{AUTOMATIC, Automatic, Edges, GraphConfig, Objective, Resolution, Small};

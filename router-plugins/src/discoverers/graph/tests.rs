@@ -156,6 +156,12 @@ fn little_or_odd_data_gives_a_sensible_map() {
         let only_rankings = GraphConfig { agreement: 1.0, ..default.clone() };
         assert_eq!(discover(&only_rankings, &training_set(embeddings.clone(), models, rows)).count(), 0);
     }
+    // Little data, by a hierarchy.
+    let hierarchical = GraphConfig { resolution: Resolution::Automatic(Automatic::Hierarchical), ..default.clone() };
+    for (n, count) in [(1, 0), (5, 0), (12, 1), (40, 1)] {
+        let set = training_set(Matrix::from_vec(n, 1, vec![1.0; n]).unwrap(), 2, vec![pair(1.0, 0.0); n]);
+        assert_eq!(discover(&hierarchical, &set).count(), count);
+    }
     // No embedding says anything: rankings alone decide; with nothing at all, no task.
     let rows = |row: usize| if row.is_multiple_of(2) { pair(1.0, 0.0) } else { pair(0.0, 1.0) };
     let map = discover(&default, &training_set(Matrix::zeros(40, 2), 2, (0..40).map(rows).collect()));
@@ -189,7 +195,8 @@ fn cancelled_work_stops_and_bad_parameters_are_named() {
 fn a_resolution_is_a_number_a_list_or_auto() {
     let registry = Registry::collected().unwrap();
     let read = |value| registry.resolve("discoverer", "graph", serde_json::json!({ "resolution": value }));
-    for value in [serde_json::json!(3.0), serde_json::json!([0.5, 2.0]), serde_json::json!("auto")] {
+    for value in ["3.0", "[0.5, 2.0]", "\"auto\"", "\"hierarchical\""] {
+        let value: serde_json::Value = serde_json::from_str(value).unwrap();
         assert_eq!(read(value.clone()).unwrap()["resolution"], value);
     }
     assert_eq!(read(serde_json::json!(3)).unwrap()["resolution"], 3.0);
@@ -202,7 +209,7 @@ fn a_resolution_is_a_number_a_list_or_auto() {
         assert_eq!((error.kind(), error.field()), (ErrorKind::Config, Some(field)), "{error}");
     }
     let error = read(serde_json::json!("finest")).unwrap_err();
-    assert!(error.to_string().contains("expected a number, a list of numbers, or `auto`"), "{error}");
+    assert!(error.to_string().contains("expected a number, a list of numbers, `auto` or `hierarchical`"), "{error}");
 }
 
 #[test]
@@ -220,6 +227,79 @@ fn the_resolution_is_the_coarsest_that_serves_held_out_prompts() {
     let auto = GraphConfig { resolution: Resolution::Automatic(Automatic::Auto), ..GraphConfig::default() };
     let at = |threads| with_threads(threads, || discover(&auto, &world.set(3))).unwrap();
     assert_eq!(at(1), at(2));
+}
+
+/// Two branches of two wordings each; `able` is the one model that can do a wording.
+fn nested(able: [usize; 4]) -> (TrainingSet, Vec<u32>) {
+    let mut stream = Seed::root(4).stream("nested");
+    let mut draw = |scale: f32| -> Vec<f32> { (0..16).map(|_| scale * stream.random_range(-1.0f32..1.0)).collect() };
+    let (branches, wordings): (Vec<_>, Vec<_>) =
+        ((0..2).map(|_| draw(1.0)).collect(), (0..4).map(|_| draw(0.6)).collect());
+    let wording: Vec<u32> = (0..600).map(|row| row % 4).collect();
+    let mut embeddings = Matrix::zeros(600, 16);
+    for (row, &wording) in wording.iter().enumerate() {
+        let (branch, own, noise) = (&branches[wording as usize / 2], &wordings[wording as usize], draw(0.4));
+        for col in 0..16 {
+            embeddings.set(row, col, branch[col] + own[col] + noise[col]);
+        }
+    }
+    let mut stream = Seed::root(4).stream("outcomes");
+    let outcomes = |wording: &u32| {
+        let chance = |model: usize| if model == able[*wording as usize] { 0.9 } else { 0.1 };
+        (0..3).map(|model| Outcome::new(model, f32::from(u8::from(stream.random::<f64>() < chance(model))))).collect()
+    };
+    let rows = wording.iter().map(outcomes).collect();
+    (training_set(embeddings, 3, rows), wording)
+}
+
+#[test]
+fn a_hierarchy_is_as_fine_as_each_branch_deserves() {
+    let with = |resolution| GraphConfig { resolution, agreement: 0.0, neighbors: 200, ..GraphConfig::default() };
+    let hierarchical = with(Resolution::Automatic(Automatic::Hierarchical));
+    let agrees = |map: &TaskMap, expected: &[u32]| adjusted_rand_index(&labels(map), expected).unwrap() > 0.98;
+    // The first branch's wordings want different models, the second's do not.
+    let (set, wording) = nested([0, 1, 2, 2]);
+    let map = discover(&hierarchical, &set);
+    let expected: Vec<u32> = wording.iter().map(|&wording| wording.min(2)).collect();
+    assert!(map.count() == 3 && agrees(&map, &expected), "{} tasks", map.count());
+    let tree = map.hierarchy().unwrap();
+    let task = |row: usize| map.assignments()[row].unwrap().index();
+    assert_eq!(tree.nodes(), 4);
+    assert_eq!((tree.parent(task(0)), tree.parent(task(1)), tree.parent(task(2))), (Some(3), Some(3), None));
+    // No single resolution gives these tasks: one that cuts the first branch cuts the second.
+    for resolution in AUTOMATIC {
+        assert!(!agrees(&discover(&with(resolution.into()), &set), &expected), "{resolution}");
+    }
+    // Without what the split was for, there is none; without anything to tell apart, one task.
+    let (set, wording) = nested([0, 0, 2, 2]);
+    let branches: Vec<u32> = wording.iter().map(|&wording| wording / 2).collect();
+    assert!(agrees(&discover(&hierarchical, &set), &branches));
+    let map = discover(&hierarchical, &nested([1; 4]).0);
+    assert_eq!((map.count(), map.assignments().iter().all(Option::is_some)), (1, true));
+    // Too few for two tasks of the minimum size: the wordings stay together.
+    let (set, _) = nested([0, 1, 2, 2]);
+    assert_eq!(discover(&GraphConfig { minimum_size: 301, ..hierarchical.clone() }, &set).count(), 1);
+    assert_eq!(discover(&GraphConfig { minimum_size: 160, ..hierarchical.clone() }, &set).count(), 2);
+    for quality in [Objective::Modularity, Objective::Cpm] {
+        let config = GraphConfig { quality, ..hierarchical.clone() };
+        let at = |threads| with_threads(threads, || discover(&config, &set)).unwrap();
+        assert_eq!(at(1), at(2));
+    }
+}
+
+#[test]
+fn a_cut_that_only_leads_to_finer_ones_is_kept_and_else_undone() {
+    // Each branch as a whole is done as well by either model; only the wordings tell them apart.
+    let hierarchical = GraphConfig {
+        resolution: Resolution::Automatic(Automatic::Hierarchical),
+        agreement: 0.0,
+        neighbors: 200,
+        ..GraphConfig::default()
+    };
+    let (set, wording) = nested([0, 1, 0, 1]);
+    let map = discover(&hierarchical, &set);
+    assert_eq!(adjusted_rand_index(&labels(&map), &wording).unwrap(), 1.0);
+    assert_eq!(map.hierarchy().unwrap().nodes(), 6);
 }
 
 #[test]

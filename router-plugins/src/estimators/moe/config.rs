@@ -1,10 +1,11 @@
 //! Parameters of `moe`.
 
 use router_core::registry::PluginConfig;
-use router_core::{EstimatorRole, register};
+use router_core::{Error, ErrorKind, EstimatorRole, Result, register};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::estimators::moe::heads::Heads;
 use crate::nn::Activation;
 
 /// How a prompt's task distribution chooses among the heads.
@@ -58,9 +59,24 @@ pub struct MoeConfig {
     pub members: usize,
     /// Whether there are task heads; without them phase 1 is all. Default true.
     pub task_heads: bool,
+    /// What task heads are made of; c is the number of a task's candidates, h the width of the trunk, m the number of models, n that
+    /// of prompts. `residual` (default): a full-rank residual over the general head, each task and candidate for itself (FineRouter,
+    /// arXiv 2603.19415); c (h + 1) numbers a task, O(n c h) a step of training. `full-rank`: a head of its own, shrunk to the
+    /// model's rate of success in the task; the same cost. `low-rank`: residuals of rank r, their projection shared by the task's
+    /// candidates (LoRA, arXiv 2106.09685); r h + c (r + 1) numbers a task, up to ten rounds of O(n r h) a step beside `residual`.
+    /// `core-space`: a basis shared by all tasks and a core a task, merged before use where routing is soft (CoMoL, arXiv
+    /// 2603.00573); r^2 numbers a task and r (h + 1 + m) for all, up to ten rounds of O(n r h) a step beside `residual`. `pyramid`:
+    /// residuals summed from coarse tasks to fine ones, along the discoverer's hierarchy or one made from the tasks' centers (Expert
+    /// Pyramid Tuning, arXiv 2603.12577); c (h + 1) numbers a task, O(n m h) a step.
+    pub heads: Heads,
+    /// Rank r of `low-rank` (2 if left out) and `core-space` (8 if left out) heads; no other kind has one. As many directions as
+    /// there are candidates, models or inputs at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1024))]
+    pub rank: Option<usize>,
     /// Ridge penalty on what a task head adds to its general head, in outcomes: at 10 the head moves half of the way that ten
     /// or so outcomes of average features ask for. Left out, it is chosen on the held-out prompts among 100, 30, 10, 3, 1
-    /// and no task heads at all (10 if none are held out).
+    /// (and 0.3, 0.1 for `low-rank` and `core-space`) and no task heads at all (10 if none are held out).
     #[schemars(range(min = 0.001, max = 1_000_000.0))]
     pub task_weight_decay: Option<f64>,
     /// How the task distribution chooses among the heads. Default `hard`.
@@ -82,8 +98,25 @@ impl Default for MoeConfig {
             patience: 4,
             members: 3,
             task_heads: true,
+            heads: Heads::Residual,
+            rank: None,
             task_weight_decay: None,
             routing: Routing::Hard,
+        }
+    }
+}
+
+impl MoeConfig {
+    /// Checks what the ranges of the schema cannot say.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] for a rank of heads that have none.
+    pub(super) fn check(&self) -> Result<()> {
+        match (self.rank, self.heads) {
+            (None, _) | (Some(_), Heads::LowRank | Heads::CoreSpace) => Ok(()),
+            (Some(_), _) => Err(Error::new(ErrorKind::Config, "these heads have no rank")
+                .at_field("rank")
+                .help("leave it out, or choose `heads = \"low-rank\"` or `heads = \"core-space\"`")),
         }
     }
 }
@@ -92,8 +125,9 @@ impl PluginConfig for MoeConfig {
     const NAME: &'static str = "moe";
     const SUMMARY: &'static str =
         "mixture of experts: shared trunk, general heads, task heads for each task's candidates";
-    const SOURCE: &'static str = "FineRouter, arXiv 2603.19415";
-    const EXAMPLE: &'static str = "hidden = 128\nmembers = 3\nrouting = \"hard\"\n";
+    const SOURCE: &'static str =
+        "FineRouter, arXiv 2603.19415; heads: CoMoL, arXiv 2603.00573; Expert Pyramid Tuning, arXiv 2603.12577";
+    const EXAMPLE: &'static str = "hidden = 128\nmembers = 3\nheads = \"residual\"\nrouting = \"hard\"\n";
 }
 
 register!(EstimatorRole, MoeConfig);

@@ -9,9 +9,9 @@ use router_core::{
 };
 
 use crate::estimators::moe::config::MoeConfig;
-use crate::estimators::moe::expert::{Expert, TaskHeads};
+use crate::estimators::moe::expert::Expert;
 use crate::estimators::moe::fitted::{FittedMoe, Shape};
-use crate::estimators::moe::heads::HeadFit;
+use crate::estimators::moe::heads::{HeadFit, TaskHeads};
 use crate::nn::autodiff::{TensorResult, activate, dropout, linear, logistic_loss};
 use crate::nn::kernels::cross_entropy;
 use crate::nn::random::initial_weights;
@@ -24,6 +24,7 @@ impl QualityEstimator for MoeConfig {
     type Fitted = FittedMoe;
 
     fn fit(&self, set: &TrainingSet, tasks: &Tasks, cx: &FitContext) -> Result<FittedMoe> {
+        self.check()?;
         let dimension = set.embeddings().cols();
         if dimension == 0 {
             return Err(Error::shape("dimension of the embeddings", "at least 1", 0));
@@ -98,7 +99,9 @@ impl MoeConfig {
         let general = base.fill_unseen(general)?;
         let heads = if self.task_heads {
             let penalty = self.task_weight_decay.map(|penalty| penalty as f32);
-            HeadFit { set, tasks, seen: &base.seen, trunk: &trunk, general: &general, held_out, penalty }.fit(cx)?
+            let (seen, rank) = (&base.seen, self.rank);
+            HeadFit { set, tasks, seen, trunk: &trunk, general: &general, held_out, penalty, rank }
+                .fit(self.heads, cx)?
         } else {
             TaskHeads::none(tasks.count(), trunk.outputs())
         };

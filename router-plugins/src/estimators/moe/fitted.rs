@@ -29,7 +29,12 @@ pub(super) struct Shape {
 impl FittedMoe {
     /// Number of task heads of all members together; 0 if none was worth having.
     pub fn task_heads(&self) -> usize {
-        self.experts.iter().map(|expert| expert.heads.len()).sum()
+        self.experts.iter().map(|expert| expert.heads.index().len()).sum()
+    }
+
+    /// Numbers that the task heads of all members together are made of.
+    pub fn head_parameters(&self) -> usize {
+        self.experts.iter().map(|expert| expert.heads.parameters()).sum()
     }
 
     /// The same mixture with another way to choose among the heads.
@@ -68,7 +73,8 @@ impl FittedEstimator for FittedMoe {
 
 impl Persist for FittedMoe {
     const FORMAT: &'static str = "moe";
-    const VERSION: u32 = 1;
+    /// 2: task heads name their form. 1 knew separate heads alone.
+    const VERSION: u32 = 2;
 
     fn save(&self, writer: &mut SlotWriter) -> Result<()> {
         writer.put_json("shape", &self.shape)?;

@@ -9,15 +9,17 @@
 //! 1. Trunk and general heads on all prompts: masked binary cross-entropy of the sparse outcomes, soft targets, weighted by the
 //!    outcomes' weights, by AdamW with dropout and early stopping on held-out prompts. A general head starts at the logit of
 //!    its model's mean quality and nothing else.
-//! 2. Task heads on the prompts of their task, trunk and general heads frozen. A task head is its general head plus a residual
-//!    under a ridge penalty, which makes it a convex problem a head: it is solved exactly ([`crate::nn::logistic`]) rather than
-//!    by another round of gradient descent, so it needs neither epochs nor a learning rate. The penalty is chosen on the
-//!    held-out prompts if not given; "no task heads" is one of the choices. A head without evidence is its general head.
+//! 2. Task heads on the prompts of their task, trunk and general heads frozen. By default a task head is its general head plus a
+//!    residual under a ridge penalty, which makes it a convex problem a head: it is solved exactly ([`crate::nn::logistic`])
+//!    rather than by another round of gradient descent, so it needs neither epochs nor a learning rate. Other kinds of heads
+//!    are a choice of the configuration ([`Heads`]). The penalty is chosen on the held-out prompts if not given; "no task heads"
+//!    is one of the choices. A head without evidence is its general head.
 //!
 //! A model that was never seen gets the mean model's head.
 //!
 //! # Cost
-//! Training: O(epochs * n * h * (d + m)) and O(n * candidates * h) a product with the Hessian in phase 2; times `members`.
+//! Training: O(epochs * n * h * (d + m)) and O(n * candidates * h) a product with the Hessian in phase 2 (more for other kinds of
+//! [`Heads`]); times `members`.
 //! Inference a prompt: O(d*h + h*m + h*c), c the candidates of its task (`hard`) or of all tasks it may belong to (`soft`).
 //!
 //! # When to choose it
@@ -37,3 +39,4 @@ mod tests;
 
 pub use config::{MoeConfig, Routing};
 pub use fitted::FittedMoe;
+pub use heads::Heads;

@@ -78,8 +78,8 @@ fn a_task_without_evidence_or_no_task_at_all_gets_the_general_heads() {
     let cx = FitContext::new(1);
     let fitted = small().fit(&set, &tasks, &cx).unwrap();
     let without = MoeConfig { task_heads: false, ..small() }.fit(&set, &tasks, &cx).unwrap();
-    assert_eq!(fitted.experts[0].heads.models_of(0).len(), 2);
-    assert!(fitted.experts[0].heads.models_of(2).is_empty());
+    assert_eq!(fitted.experts[0].heads.index().models_of(0).len(), 2);
+    assert!(fitted.experts[0].heads.index().models_of(2).is_empty());
     let general = estimate(&without, &set, &all_in(None, set.len()), Routing::Hard);
     for routing in [Routing::Hard, Routing::Soft] {
         for task in [None, Some(2)] {
