@@ -6,24 +6,23 @@
 
 use std::sync::Arc;
 
-use router_core::{ComponentConfig, DiscovererRole, Registry, Result, RouterConfig, UnfittedRouter};
+use router_core::{ComponentConfig, Registry, Result, RouterConfig, UnfittedRouter};
 use router_data::synthetic::{World, WorldConfig};
 use router_plugins::graph::{adjusted_rand_index, normalized_mutual_information};
 
 /// What is compared: a name, and the discoverer behind it.
-fn discoverers(registry: &Registry, planted: usize) -> Vec<(&'static str, ComponentConfig)> {
+fn discoverers(planted: usize) -> Vec<(&'static str, ComponentConfig)> {
     let named = ComponentConfig::new;
-    let mut all = vec![
+    vec![
         ("graph", named("graph")),
         ("graph, words alone", named("graph").with("agreement", 0.0)),
         ("kmeans", named("kmeans")),
         ("kmeans, k given", named("kmeans").with("k", planted)),
+        ("spectral", named("spectral")),
+        ("spectral, k given", named("spectral").with("k", planted)),
+        ("spectral, k given, words alone", named("spectral").with("k", planted).with("agreement", 0.0)),
         ("labels", named("labels")),
-    ];
-    if registry.info::<DiscovererRole>("spectral").is_ok() {
-        all.push(("spectral", named("spectral")));
-    }
-    all
+    ]
 }
 
 /// Adjusted Rand index and normalized mutual information of the tasks found in `world` against the planted ones. Prompts
@@ -56,7 +55,7 @@ fn table(
     let head: Vec<String> = levels.iter().map(|level| format!("{level:.2}")).collect();
     println!("\n| {title} | {} |\n|---|{}", head.join(" | "), "---|".repeat(levels.len()));
     let planted = world(0, 0.0).tasks;
-    for (name, discoverer) in discoverers(registry, planted) {
+    for (name, discoverer) in discoverers(planted) {
         let mut cells = Vec::new();
         for &level in levels {
             let (mut rand_index, mut information) = (0.0, 0.0);

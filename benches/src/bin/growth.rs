@@ -4,13 +4,15 @@
 //! cargo run --release -p router-benches --bin growth -- table [--prompts 5000,20000] [--models 10,100,1000] [--only ROLE/NAME]
 //! cargo run --release -p router-benches --bin growth -- measure ROLE NAME PROMPTS MODELS [PARAMETERS as JSON]
 //! cargo run --release -p router-benches --bin growth -- export PROMPTS FILE
+//! cargo run --release -p router-benches --bin growth -- noise LEVEL SEED FILE
 //! ```
 //!
 //! `table` measures every plugin in a process of its own: the given numbers of prompts at the first number of models, and the
 //! given numbers of models at the first number of prompts. Embeddings have 384 dimensions and lie around 30 planted tasks; 2,000
 //! further prompts are held out. Processor time counts all threads: it means something on a shared machine where wall time does not.
 //! Peak memory is that of the process less what it held before the fit. `export` writes the embeddings for the peer in
-//! `benches/peers/discovery`. Processor time and memory are read from Linux's /proc, and are zero elsewhere.
+//! `benches/peers/discovery`; `noise` those of a world of `examples/discovery_under_noise.rs`, whose planted tasks it prints, and
+//! the tasks that `kmeans` and `spectral` find in it by words alone. Processor time and memory are read from Linux's /proc, and are zero elsewhere.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -22,14 +24,16 @@
 
 use std::collections::BTreeMap;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Instant;
 
 use router_benches::{Size, World, names, registry};
 use router_core::registry::Role;
 use router_core::{
-    ClassifierRole, DiscovererRole, Estimates, EstimatorRole, FitContext, PromptsView, QueryBatch, Registry,
-    TaskDistribution, TaskMap, Tasks, TrainingSet, config::TasksConfig,
+    ClassifierRole, DiscovererRole, EmbedderRole, Estimates, EstimatorRole, FitContext, MatrixView, Prompt,
+    PromptsView, QueryBatch, Registry, TaskDistribution, TaskMap, Tasks, TrainingSet, config::TasksConfig,
 };
+use router_data::synthetic::{self, WorldConfig};
 use router_plugins::graph::adjusted_rand_index;
 use serde_json::{Value, json};
 
@@ -50,8 +54,9 @@ fn main() {
         }
         ["table", options @ ..] => table(options),
         ["export", prompts, file] => export(number(prompts), file),
+        ["noise", level, seed, file] => println!("{}", noise(level.parse().expect("a share"), seed, file)),
         _ => {
-            eprintln!("usage: growth table|measure|export, see the head of benches/src/bin/growth.rs");
+            eprintln!("usage: growth table|measure|export|noise, see the head of benches/src/bin/growth.rs");
             std::process::exit(2);
         }
     }
@@ -88,6 +93,7 @@ fn planted(rows: &[usize]) -> Vec<Option<u32>> {
 fn measure(role: &str, name: &str, prompts: usize, models: usize, parameters: Value) -> Value {
     let split = Split::new(prompts, models);
     let registry = registry();
+    forget_peak();
     let before = memory("VmRSS:");
     let (wall, cpu) = (Instant::now(), processor_seconds());
     // What a fit gives is judged after the clock has stopped.
@@ -173,6 +179,13 @@ fn memory(field: &str) -> f64 {
     line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0.0)
 }
 
+/// Begins the peak of memory (VmHWM) anew, so that what made the world does not count.
+fn forget_peak() {
+    if std::path::Path::new("/proc/self/clear_refs").exists() {
+        std::fs::write("/proc/self/clear_refs", "5").expect("a peak to reset");
+    }
+}
+
 /// Processor time of all threads so far.
 fn processor_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
@@ -247,7 +260,38 @@ fn child(role: &str, name: &str, prompts: usize, models: usize) -> Value {
 /// Writes n x 384 embeddings as f32, little end first, row by row.
 fn export(prompts: usize, file: &str) {
     let split = Split::new(prompts, 10);
-    let embeddings = split.train.embeddings();
+    write_embeddings(split.train.embeddings(), file);
+}
+
+fn write_embeddings(embeddings: MatrixView<'_>, file: &str) {
     let bytes: Vec<u8> = embeddings.as_slice().iter().flat_map(|value| value.to_le_bytes()).collect();
     std::fs::write(file, bytes).expect("a file to write");
+}
+
+/// Writes the embeddings of a world in which `level` of the prompts are worded as another task; gives their dimension, the planted
+/// tasks, and those that are found where their number is given.
+fn noise(level: f64, seed: &str, file: &str) -> Value {
+    let seed: u64 = seed.parse().expect("a seed");
+    let config = WorldConfig { prompts: 1_200, wording_noise: level, smallest_task: 30, ..WorldConfig::demo(seed) };
+    let world = synthetic::World::generate(&config).expect("a world");
+    let prompts: Vec<&Prompt> = world.dataset.prompts().iter().collect();
+    let texts: Vec<_> = prompts.iter().map(|prompt| prompt.text()).collect();
+    let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
+    let registry = registry();
+    let embedder = registry.build::<EmbedderRole>("hashing", json!({})).expect("an embedder").0;
+    let fitted = pollster::block_on(embedder.fit(&texts, &FitContext::new(7))).expect("a fit");
+    let embeddings = pollster::block_on(fitted.embed_prompts(&prompts)).expect("embeddings").vectors;
+    write_embeddings(embeddings.view(), file);
+    let dimension = embeddings.cols();
+    let set = TrainingSet::new(Arc::new(world.dataset), Arc::new(embeddings)).expect("a training set");
+    let found = |name: &str, parameters: Value| -> Vec<i64> {
+        let discoverer = registry.build::<DiscovererRole>(name, parameters).expect("a discoverer").0;
+        let map = discoverer.discover(&set, &FitContext::new(7)).expect("tasks");
+        map.assignments().iter().map(|task| task.map_or(-1, |task| i64::from(task.0))).collect()
+    };
+    json!({
+        "dimension": dimension, "planted": world.planted,
+        "kmeans": found("kmeans", json!({ "k": config.tasks })),
+        "spectral": found("spectral", json!({ "k": config.tasks, "agreement": 0.0 })),
+    })
 }

@@ -4,6 +4,7 @@ use rand::seq::SliceRandom;
 use router_core::prelude::*;
 
 use super::kmeans::cluster::Lloyd;
+use crate::estimators::task_mean::pooling::{Sums, empirical_bayes};
 
 /// Outcomes of the mean over all tasks that a task's mean counts, as in the task profiles.
 const SHRINKAGE: f64 = 10.0;
@@ -44,8 +45,10 @@ pub(super) struct Judgement {
 /// Judges the partition `labels` (one a learning prompt) by the held-out prompts of `split`; `points` are the embeddings of all
 /// prompts of `set`, n x d, of unit length.
 ///
-/// A held-out prompt belongs to the task of the nearest center, the direction of the mean of the task's prompts. Every model's mean
-/// quality on the task, pulled to its mean over all learning prompts as if by 10 outcomes, is the prediction for it. O(n k d).
+/// A held-out prompt belongs to the task of the nearest center, the direction of the mean of the task's prompts. The prediction for it
+/// is every model's mean quality on the task, pulled to its mean over all learning prompts by empirical Bayes: a model that does
+/// as well on one task as on another is pooled, or else the noise of many such models would outweigh what few others tell. The
+/// model is chosen as the task profiles would, by means pulled as if by 10 outcomes. O(n k d).
 pub(super) fn judge(set: &TrainingSet, points: &Matrix, split: &Split, labels: &[Option<u32>]) -> Judgement {
     let k = labels.iter().flatten().max().map_or(0, |&label| label as usize + 1);
     let means = TaskMeans::of(set.outcomes(), &split.learn, labels, k);
@@ -55,8 +58,8 @@ pub(super) fn judge(set: &TrainingSet, points: &Matrix, split: &Split, labels: &
         let best = means.best(task);
         let mut utility = None;
         for outcome in set.outcomes().row(row) {
-            if let Some(mean) = means.get(task, outcome.model) {
-                let off = f64::from(outcome.quality - mean);
+            if let Some(prediction) = means.predict(task, outcome.model) {
+                let off = f64::from(outcome.quality - prediction);
                 judgement.squared_error += f64::from(outcome.weight) * off * off;
             }
             if Some(outcome.model) == best {
@@ -85,7 +88,10 @@ fn nearest(points: &Matrix, split: &Split, labels: &[Option<u32>], k: usize) -> 
 
 /// Every model's mean quality on every task, pulled to its mean over all.
 struct TaskMeans {
+    /// As if by [`SHRINKAGE`] outcomes, tasks x models.
     means: Matrix,
+    /// By empirical Bayes, tasks x models.
+    predictions: Matrix,
     /// Whether a model was seen at all.
     seen: Vec<bool>,
 }
@@ -94,31 +100,39 @@ impl TaskMeans {
     fn of(outcomes: &Outcomes, rows: &[usize], labels: &[Option<u32>], k: usize) -> Self {
         let m = outcomes.models();
         let tasks = k.max(1);
-        let mut sums = vec![(0.0f64, 0.0f64); (tasks + 1) * m];
+        let mut of_all = vec![Sums::default(); m];
+        let mut of_tasks = vec![vec![Sums::default(); tasks]; m];
         for (&row, &label) in rows.iter().zip(labels) {
             for outcome in outcomes.row(row) {
-                // The last block is of all prompts.
-                for task in label.map(|label| label as usize).into_iter().chain([tasks]) {
-                    if let Some(sum) = sums.get_mut(task * m + outcome.model) {
-                        sum.0 += f64::from(outcome.weight) * f64::from(outcome.quality);
-                        sum.1 += f64::from(outcome.weight);
-                    }
+                if let Some(sums) = of_all.get_mut(outcome.model) {
+                    sums.add(outcome);
+                }
+                let task = label.and_then(|label| of_tasks.get_mut(outcome.model)?.get_mut(label as usize));
+                if let Some(sums) = task {
+                    sums.add(outcome);
                 }
             }
         }
-        let all: Vec<(f64, f64)> = sums.split_off(tasks * m);
-        let mut means = Matrix::zeros(tasks, m);
-        for ((to, &(total, weight)), &(of_all, weight_of_all)) in
-            means.as_mut_slice().iter_mut().zip(&sums).zip(all.iter().cycle())
-        {
-            let prior = if weight_of_all > 0.0 { of_all / weight_of_all } else { 0.0 };
-            *to = ((total + SHRINKAGE * prior) / (weight + SHRINKAGE)) as f32;
+        let (mut means, mut predictions) = (Matrix::zeros(tasks, m), Matrix::zeros(tasks, m));
+        for (model, (of_all, of_tasks)) in of_all.iter().zip(&of_tasks).enumerate() {
+            let shrinkage = empirical_bayes(of_tasks);
+            for (task, sums) in of_tasks.iter().enumerate() {
+                let pulled = |weight: f64, shrinkage: f64| {
+                    (weight * sums.mean() + shrinkage * of_all.mean()) / (weight + shrinkage).max(f64::MIN_POSITIVE)
+                };
+                means.set(task, model, pulled(sums.weight(), SHRINKAGE) as f32);
+                predictions.set(task, model, pulled(sums.count(), shrinkage) as f32);
+            }
         }
-        Self { means, seen: all.iter().map(|&(_, weight)| weight > 0.0).collect() }
+        Self { means, predictions, seen: of_all.iter().map(|sums| sums.weight() > 0.0).collect() }
     }
 
     fn get(&self, task: usize, model: ModelIndex) -> Option<f32> {
         self.seen.get(model).copied().unwrap_or(false).then(|| self.means.get(task, model))
+    }
+
+    fn predict(&self, task: usize, model: ModelIndex) -> Option<f32> {
+        self.seen.get(model).copied().unwrap_or(false).then(|| self.predictions.get(task, model))
     }
 
     /// The model of the highest mean on a task, ties to the lowest index.

@@ -5,7 +5,7 @@ use hnsw_rs::hnsw::Hnsw;
 use router_core::{CancelToken, MatrixView, ProgressBar, Result};
 
 use super::dot;
-use super::exact::better;
+use super::selection::better;
 
 /// Links a point and layer.
 const CONNECTIONS: usize = 24;

@@ -6,13 +6,18 @@
 //! | search | build | n queries | memory beyond the points |
 //! |---|---|---|---|
 //! | exact | nothing | O(n * points * d), at the speed of a matrix product | 0.5 MB a thread, n * k results |
+//! | exact, of the points themselves | nothing | half of that: a pair serves both its ends | 1 MB a thread, 16 k + 256 bytes a point |
 //! | approximate | O(points * log(points) * d), on one thread | O(n * log(points) * d) | a copy of the points and about 400 bytes a point |
 //!
-//! No matrix of n x points is ever held. Up to about 50,000 points the exact search is as fast as building the graph, which
-//! is why [`Search::Automatic`] keeps to it there.
+//! No matrix of n x points is ever held. [`Search::Automatic`] is exact while that costs less: up to [`EXACT_LIMIT`] points
+//! where every new query has to be answered, and up to [`EXACT_LIMIT_AMONG`] where the points search among themselves once (of
+//! 80,000 points of 394 numbers the exact search takes 37 seconds of processor time, shared out among threads; building and
+//! asking the graph takes 190, most of it on one thread).
 
+mod among;
 mod approximate;
 mod exact;
+mod selection;
 
 use rayon::prelude::*;
 use router_core::{CancelToken, Error, FitContext, Matrix, MatrixView, ProgressBar, Result, Silent};
@@ -21,9 +26,12 @@ use serde::{Deserialize, Serialize};
 
 use approximate::SmallWorld;
 use exact::Scratch;
+pub(crate) use exact::products;
 
-/// Up to how many points [`Search::Automatic`] searches exactly, unless said otherwise.
+/// Up to how many points [`Search::Automatic`] answers queries exactly, unless said otherwise.
 pub const EXACT_LIMIT: usize = 50_000;
+/// Up to how many points [`Search::Automatic`] searches exactly among themselves, unless said otherwise.
+pub const EXACT_LIMIT_AMONG: usize = 200_000;
 
 /// How neighbors are searched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -111,7 +119,12 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
 pub fn knn(points: MatrixView<'_>, queries: MatrixView<'_>, k: usize, exclude_self: bool) -> Result<Neighbors> {
     points.check_finite("points")?;
     let index = NeighborIndex::exact(normalized(points));
-    index.search_blocks(normalized(queries).view(), k, exclude_self, &Silent, &CancelToken::new())
+    let (queries, cancel) = (normalized(queries), CancelToken::new());
+    if exclude_self {
+        index.prepare(queries.view(), k, true)?;
+        return index.search_tiles(k, &Silent, &cancel);
+    }
+    index.search_blocks(queries.view(), k, false, &Silent, &cancel)
 }
 
 /// Points that can be searched by inner product.
@@ -172,8 +185,24 @@ impl NeighborIndex {
     /// # Errors
     /// [`router_core::ErrorKind::Cancelled`].
     pub fn search_among(&self, k: usize, cx: &FitContext) -> Result<Neighbors> {
-        let bar = cx.begin("searching neighbors", Some(self.points.rows() as u64));
+        let name = "searching neighbors";
+        if self.small_world.is_none() {
+            let bar = cx.begin(name, Some(among::tiles(self.points.rows()) as u64));
+            return self.search_tiles(k, bar.as_ref(), cx.cancel_token());
+        }
+        let bar = cx.begin(name, Some(self.points.rows() as u64));
         self.search_blocks(self.points.view(), k, true, bar.as_ref(), cx.cancel_token())
+    }
+
+    /// The exact search among the points.
+    fn search_tiles(&self, k: usize, bar: &dyn ProgressBar, cancel: &CancelToken) -> Result<Neighbors> {
+        let (mut found, _) = self.prepare(self.points.view(), k, true)?;
+        cancel.check()?;
+        if found.k > 0 {
+            let Neighbors { indices, similarities, k } = &mut found;
+            among::search(self.points.view(), *k, indices, similarities, bar, cancel)?;
+        }
+        Ok(found)
     }
 
     /// The `k` nearest points of every query (q x d), on the calling thread.
@@ -245,15 +274,10 @@ impl NeighborIndex {
         let start = block * exact::QUERY_BLOCK;
         let end = (start + exact::QUERY_BLOCK).min(queries.rows());
         match &self.small_world {
-            None => exact::search(
-                self.points.view(),
-                queries.slice_rows(start, end),
-                exclude_self.then_some(start),
-                k,
-                indices,
-                similarities,
-                scratch,
-            ),
+            None => {
+                let queries = queries.slice_rows(start, end);
+                exact::search(self.points.view(), queries, None, k, indices, similarities, scratch);
+            }
             Some(small_world) => {
                 let outputs = indices.chunks_mut(k).zip(similarities.chunks_mut(k));
                 for (row, (indices, similarities)) in (start..end).zip(outputs) {

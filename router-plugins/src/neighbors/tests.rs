@@ -95,6 +95,43 @@ fn a_query_alone_gets_the_same_bits_at_any_thread_count() {
 }
 
 #[test]
+fn a_search_among_points_finds_what_queries_find_at_any_thread_count() {
+    // Three blocks of points, the last a part of one; duplicates across blocks and zeros.
+    let mut points = normalized(random(1300, 65, 4).view());
+    for (to, from) in [(600, 3), (1299, 3), (700, 699)] {
+        let copy = points.row(from).to_vec();
+        points.row_mut(to).copy_from_slice(&copy);
+    }
+    points.row_mut(512).fill(0.0);
+    let index = NeighborIndex::exact(points.clone());
+    let cx = FitContext::new(0);
+    let one = with_threads(1, || index.search_among(9, &cx)).unwrap().unwrap();
+    let three = with_threads(3, || index.search_among(9, &cx)).unwrap().unwrap();
+    assert_eq!(one, three);
+    assert_eq!(one.row(3).0[..2], [600, 1299]);
+    assert_eq!(one.row(1299).0[..2], [3, 600]);
+    assert_eq!(one.row(512), (&[0u32, 1, 2, 3, 4, 5, 6, 7, 8][..], &[0.0f32; 9][..]));
+    // One more, since a query finds itself.
+    let queried = index.search(points.view(), 10, &cx).unwrap();
+    for row in 0..1300 {
+        let (indices, similarities) = queried.row(row);
+        let others = indices.iter().zip(similarities).filter(|&(&index, _)| index as usize != row).take(9);
+        for (at, (&index, &similarity)) in others.enumerate() {
+            assert!((one.row(row).1[at] - similarity).abs() < 1e-6, "row {row}: {index}");
+        }
+    }
+    // Both ends of a pair see the same bits.
+    for row in 0..1300u32 {
+        for (&other, &similarity) in one.row(row as usize).0.iter().zip(one.row(row as usize).1) {
+            let (back, similarities) = one.row(other as usize);
+            if let Some(at) = back.iter().position(|&index| index == row) {
+                assert_eq!(similarities[at].to_bits(), similarity.to_bits(), "{row} - {other}");
+            }
+        }
+    }
+}
+
+#[test]
 fn approximate_search_finds_nearly_all_and_repeats() {
     // Clustered points, as embeddings are, with duplicates and zeros among them.
     let (centers, noise) = (random(30, 24, 1), random(2000, 24, 2));

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::discover;
 use crate::graph::{Chance, Ties};
-use crate::neighbors::{EXACT_LIMIT, Search};
+use crate::neighbors::{EXACT_LIMIT_AMONG, Search};
 
 /// What a good set of communities is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -119,7 +119,7 @@ pub struct GraphConfig {
     pub small: Small,
     /// How neighbors are searched: `automatic` (default), `exact` or `approximate`.
     pub search: Search,
-    /// Up to how many prompts the automatic search is exact. Default 50,000.
+    /// Up to how many prompts the automatic search is exact. Default 200,000.
     #[schemars(range(min = 0))]
     pub exact_limit: usize,
 }
@@ -138,7 +138,7 @@ impl Default for GraphConfig {
             minimum_size: 10,
             small: Small::Fold,
             search: Search::Automatic,
-            exact_limit: EXACT_LIMIT,
+            exact_limit: EXACT_LIMIT_AMONG,
         }
     }
 }

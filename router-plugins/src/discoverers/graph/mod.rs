@@ -39,8 +39,8 @@
 //! # Cost
 //!
 //! With n prompts, d dimensions, m models and D depths (at most m - 1, m D at most about 2,000): the neighbors cost
-//! O(n^2 (d + m D)) flops as blocked matrix products (seconds up to 20,000 prompts; beyond `exact_limit` a navigable
-//! small-world graph takes O(n log n (d + m D))), Leiden O(n k log n), once,
+//! n^2 (d + m D) flops as blocked matrix products (two to three seconds of processor time for 20,000 prompts; beyond
+//! `exact_limit` a navigable small-world graph takes O(n log n (d + m D))), Leiden O(n k log n), once,
 //! 3 times for each of several resolutions, or at most that for every level of the tree. Memory is O(n (d + m D + k)), never n x n.
 //!
 //! # When to choose it

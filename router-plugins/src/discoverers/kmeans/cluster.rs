@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use router_core::SeedStream;
 use router_core::prelude::*;
 
-use crate::neighbors::{dot, normalize};
+use crate::neighbors::{dot, normalize, products};
 
 /// Points whose similarities to all centers are computed at once, and which a thread takes at a time.
 const BLOCK: usize = 256;
@@ -41,6 +41,23 @@ impl Clusters {
     pub(in crate::discoverers) fn objective(&self) -> f64 {
         self.nearest.iter().map(|&cosine| f64::from(cosine)).sum()
     }
+}
+
+/// 1 - cosine; below the rounding of a cosine, points are the same.
+fn apart(cosine: f32) -> f64 {
+    let distance = 1.0 - f64::from(cosine);
+    if distance > 1e-6 { distance } else { 0.0 }
+}
+
+/// A point drawn by its distance, of a sum of `total`; `None` where all are zero.
+fn draw(distances: &[f64], total: f64, stream: &mut SeedStream) -> Option<usize> {
+    let mut left = stream.random::<f64>() * total;
+    let drawn = distances.iter().position(|&distance| {
+        left -= distance;
+        left < 0.0 && distance > 0.0
+    });
+    // Rounding may leave a little: then the last point that can be drawn.
+    drawn.or_else(|| distances.iter().rposition(|&distance| distance > 0.0))
 }
 
 impl Lloyd<'_> {
@@ -79,10 +96,11 @@ impl Lloyd<'_> {
         Ok(best)
     }
 
-    /// k-means++: every next center is a point drawn by its distance to the nearest one so far. Fewer than k where no point is
-    /// left that lies away from all centers.
+    /// Greedy k-means++: of several points drawn by their distance to the nearest center so far, the next center is the one that
+    /// leaves the smallest summed distance. Fewer than k where no point is left that lies away from all centers.
     fn seed(&self, stream: &mut SeedStream, cx: &FitContext) -> Result<Matrix> {
         let n = self.points.rows();
+        let trials = 2 + (self.k as f64).ln() as usize;
         let mut chosen = vec![stream.random_range(0..n)];
         let mut distances = vec![f64::INFINITY; n];
         loop {
@@ -90,30 +108,53 @@ impl Lloyd<'_> {
             let newest = self.points.row(chosen[chosen.len() - 1]);
             distances.par_chunks_mut(BLOCK).enumerate().for_each(|(block, distances)| {
                 for (at, distance) in distances.iter_mut().enumerate() {
-                    let to_newest = 1.0 - f64::from(dot(newest, self.points.row(block * BLOCK + at)));
-                    // Below the rounding of a cosine, points are the same.
-                    *distance = distance.min(if to_newest > 1e-6 { to_newest } else { 0.0 });
+                    *distance = distance.min(apart(dot(newest, self.points.row(block * BLOCK + at))));
                 }
             });
             let total: f64 = distances.iter().sum();
             if chosen.len() >= self.k.min(n) || total <= 0.0 {
                 break;
             }
-            let mut left = stream.random::<f64>() * total;
-            let drawn = distances.iter().position(|&distance| {
-                left -= distance;
-                left < 0.0 && distance > 0.0
-            });
-            // Rounding may leave a little: then the last point that can be drawn.
-            let last = || distances.iter().rposition(|&distance| distance > 0.0);
-            let Some(drawn) = drawn.or_else(last) else { break };
-            chosen.push(drawn);
+            let drawn: Vec<usize> = (0..trials).filter_map(|_| draw(&distances, total, stream)).collect();
+            let left = self.distances_left(&drawn, &distances);
+            let mut best: Option<(f64, usize)> = None;
+            for (&row, &left) in drawn.iter().zip(&left) {
+                if best.is_none_or(|(least, _)| left < least) {
+                    best = Some((left, row));
+                }
+            }
+            let Some((_, row)) = best else { break };
+            chosen.push(row);
         }
-        let mut centers = Matrix::zeros(chosen.len(), self.points.cols());
-        for (at, &row) in chosen.iter().enumerate() {
-            centers.row_mut(at).copy_from_slice(self.points.row(row));
+        Ok(self.rows(&chosen))
+    }
+
+    /// The points of `rows`, one after the other.
+    fn rows(&self, rows: &[usize]) -> Matrix {
+        let mut matrix = Matrix::zeros(rows.len(), self.points.cols());
+        for (at, &row) in rows.iter().enumerate() {
+            matrix.row_mut(at).copy_from_slice(self.points.row(row));
         }
-        Ok(centers)
+        matrix
+    }
+
+    /// The summed distances of all points to their nearest center that each of the points `drawn` would leave as a new one.
+    fn distances_left(&self, drawn: &[usize], distances: &[f64]) -> Vec<f64> {
+        let candidates = self.rows(drawn);
+        let of_blocks: Vec<Vec<f64>> = distances
+            .par_chunks(BLOCK)
+            .enumerate()
+            .map(|(block, distances)| {
+                let (start, count) = (block * BLOCK, distances.len());
+                let mut similarities = vec![0.0f32; drawn.len() * count];
+                products(candidates.view(), self.points.slice_rows(start, start + count), &mut similarities);
+                let left = |similarities: &[f32]| {
+                    similarities.iter().zip(distances).map(|(&cosine, &distance)| distance.min(apart(cosine))).sum()
+                };
+                similarities.chunks(count).map(left).collect()
+            })
+            .collect();
+        (0..drawn.len()).map(|at| of_blocks.iter().map(|left| left[at]).sum()).collect()
     }
 
     /// The nearest center of every point, ties to the lowest.

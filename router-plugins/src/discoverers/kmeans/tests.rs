@@ -15,14 +15,14 @@ use crate::neighbors::normalized;
 
 fn set(embeddings: Matrix) -> TrainingSet {
     let n = embeddings.rows();
-    with_outcomes(embeddings, vec![vec![Outcome::new(0, 1.0)]; n])
+    with_outcomes(embeddings, 1, vec![vec![Outcome::new(0, 1.0)]; n])
 }
 
-fn with_outcomes(embeddings: Matrix, rows: Vec<Vec<Outcome>>) -> TrainingSet {
+fn with_outcomes(embeddings: Matrix, models: usize, rows: Vec<Vec<Outcome>>) -> TrainingSet {
     let n = rows.len();
-    let pool = ModelPool::new(vec![Model::new("m")]).unwrap();
+    let pool = ModelPool::new((0..models).map(|model| Model::new(format!("m{model}"))).collect()).unwrap();
     let prompts = (0..n).map(|i| Prompt::new(format!("p{i}"), "x")).collect();
-    let outcomes = Outcomes::from_rows(1, rows).unwrap();
+    let outcomes = Outcomes::from_rows(models, rows).unwrap();
     TrainingSet::new(Arc::new(Dataset::new("d", prompts, pool, outcomes).unwrap()), Arc::new(embeddings)).unwrap()
 }
 
@@ -50,10 +50,45 @@ fn planted_clusters_and_their_number_are_found() {
         let (points, planted) = planted(240, clusters, 0.05);
         // A quality of its own on every cluster.
         let rows = planted.iter().map(|&cluster| vec![Outcome::new(0, cluster as f32 / 8.0)]).collect();
-        let map = KmeansConfig::default().discover(&with_outcomes(points, rows), &FitContext::new(1)).unwrap();
+        let map = KmeansConfig::default().discover(&with_outcomes(points, 1, rows), &FitContext::new(1)).unwrap();
         assert_eq!(map.count(), clusters);
         assert_eq!(adjusted_rand_index(&labels(&map), &planted).unwrap(), 1.0);
     }
+}
+
+#[test]
+fn models_that_do_equally_well_everywhere_do_not_hide_the_tasks() {
+    let (points, planted) = planted(600, 6, 0.05);
+    let mut stream = FitContext::new(3).stream("outcomes");
+    // Six models are good at a task each; three hundred are not better at one than at another.
+    let rows = planted
+        .iter()
+        .map(|&cluster| {
+            (0..306)
+                .map(|model| {
+                    let skill = if model == cluster as usize { 0.9 } else { 0.4 };
+                    Outcome::new(model, f32::from(u8::from(stream.random::<f32>() < skill)))
+                })
+                .collect()
+        })
+        .collect();
+    let map = KmeansConfig::default().discover(&with_outcomes(points, 306, rows), &FitContext::new(1)).unwrap();
+    assert_eq!(adjusted_rand_index(&labels(&map), &planted).unwrap(), 1.0);
+}
+
+#[test]
+fn first_centers_cover_the_clusters() {
+    // Drawn one by one, without a choice among several, they do in two of ten runs.
+    let (points, planted) = planted(800, 16, 0.1);
+    let points = normalized(points.view());
+    let lloyd = Lloyd { points: points.view(), k: 16, iterations: 100 };
+    let found = (0..10)
+        .filter(|&seed| {
+            let clusters = lloyd.run(&mut FitContext::new(seed).stream("x"), &FitContext::new(0)).unwrap();
+            adjusted_rand_index(clusters.labels(), &planted).unwrap() == 1.0
+        })
+        .count();
+    assert!(found >= 8, "{found}");
 }
 
 #[test]

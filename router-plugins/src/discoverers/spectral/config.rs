@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::discover;
 use crate::discoverers::graph::GraphConfig;
-use crate::neighbors::{EXACT_LIMIT, Search};
+use crate::neighbors::{EXACT_LIMIT_AMONG, Search};
 
 /// How the number of tasks is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -47,7 +47,7 @@ pub struct SpectralConfig {
     pub restarts: usize,
     /// How neighbors are searched: `automatic` (default), `exact` or `approximate`.
     pub search: Search,
-    /// Up to how many prompts the automatic search is exact. Default 50,000.
+    /// Up to how many prompts the automatic search is exact. Default 200,000.
     #[schemars(range(min = 0))]
     pub exact_limit: usize,
 }
@@ -64,7 +64,7 @@ impl Default for SpectralConfig {
             persistence,
             restarts: 8,
             search,
-            exact_limit: EXACT_LIMIT,
+            exact_limit: EXACT_LIMIT_AMONG,
         }
     }
 }

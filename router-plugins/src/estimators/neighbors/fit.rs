@@ -6,13 +6,14 @@ use rayon::prelude::*;
 use router_core::prelude::*;
 use router_core::{Folds, ProgressBar};
 
+use super::ballots::{Ballots, LANES};
 use super::config::NeighborsConfig;
-use super::fitted::{NeighborsEstimator, Parameters, Votes, means};
+use super::fitted::{NeighborsEstimator, Parameters, means};
 use crate::neighbors::{NeighborIndex, Neighbors, normalized};
 
 const NEIGHBORS: [usize; 8] = [5, 10, 20, 40, 80, 160, 320, 640];
 /// Infinity weighs all alike.
-const TEMPERATURES: [f64; 5] = [0.02, 0.05, 0.1, 0.2, f64::INFINITY];
+const TEMPERATURES: [f64; LANES] = [0.02, 0.05, 0.1, 0.2, f64::INFINITY];
 const SHRINKAGES: [f64; 3] = [1.0, 4.0, 16.0];
 /// Prompts at most that cross-validation holds out.
 const HELD_OUT: usize = 20_000;
@@ -163,8 +164,8 @@ impl Fold<'_> {
         cx.check_cancelled()?;
         let mut worths = vec![Worth::default(); rows.len() * totals.len()];
         worths.par_chunks_mut(totals.len()).enumerate().for_each_init(
-            || Votes::new(self.means.len()),
-            |votes, (at, worths)| self.judge(rows[at], &neighbors, at, votes, worths),
+            || Ballots::new(&self.grid.temperatures, self.means.len()),
+            |ballots, (at, worths)| self.judge(rows[at], &neighbors, at, ballots, worths),
         );
         // One after the other, in the order of the rows: the same sum at any thread count.
         for worths in worths.chunks(totals.len()) {
@@ -179,18 +180,18 @@ impl Fold<'_> {
     }
 
     /// Writes what every position of the grid would choose for held-out prompt `row` is worth.
-    fn judge(&self, row: usize, neighbors: &Neighbors, at: usize, votes: &mut Votes, worths: &mut [Worth]) {
+    fn judge(&self, row: usize, neighbors: &Neighbors, at: usize, ballots: &mut Ballots, worths: &mut [Worth]) {
         let (indices, similarities) = neighbors.row(at);
-        let shrinkages = self.grid.shrinkages.len();
-        let inner = self.grid.temperatures.len() * shrinkages;
-        for (t, &temperature) in self.grid.temperatures.iter().enumerate() {
-            votes.begin();
-            let mut sizes = self.grid.neighbors.iter().enumerate().peekable();
-            for (count, (&index, &similarity)) in (1..).zip(indices.iter().zip(similarities)) {
-                votes.add(self.outcomes.row(index as usize), similarity, similarities[0], temperature);
-                while let Some((at, _)) = sizes.next_if(|&(_, &k)| k == count) {
-                    for (s, &shrinkage) in self.grid.shrinkages.iter().enumerate() {
-                        worths[at * inner + t * shrinkages + s] = self.worth(row, votes.best(&self.means, shrinkage));
+        let (temperatures, shrinkages) = (self.grid.temperatures.len(), self.grid.shrinkages.len());
+        let mut sizes = self.grid.neighbors.iter().enumerate().peekable();
+        ballots.begin();
+        for (count, (&index, &similarity)) in (1..).zip(indices.iter().zip(similarities)) {
+            ballots.add(self.outcomes.row(index as usize), similarity, similarities[0]);
+            while let Some((at, _)) = sizes.next_if(|&(_, &k)| k == count) {
+                for (s, &shrinkage) in self.grid.shrinkages.iter().enumerate() {
+                    let chosen = ballots.best(&self.means, shrinkage);
+                    for (t, &model) in chosen.iter().enumerate().take(temperatures) {
+                        worths[(at * temperatures + t) * shrinkages + s] = self.worth(row, model);
                     }
                 }
             }

@@ -77,21 +77,10 @@ impl Votes {
         }
     }
 
-    fn estimate(&self, model: usize, mean: f32, shrinkage: f64) -> f64 {
+    /// The vote on `model`, pulled to its `mean` as if by `shrinkage` more outcomes.
+    pub(super) fn estimate(&self, model: usize, mean: f32, shrinkage: f64) -> f64 {
         let weight = self.weights[model] + shrinkage;
         if weight > 0.0 { (self.sums[model] + shrinkage * f64::from(mean)) / weight } else { f64::from(mean) }
-    }
-
-    /// The model of the highest estimate, ties to the lowest.
-    pub(super) fn best(&self, means: &[f32], shrinkage: f64) -> usize {
-        let mut best = (0, f64::NEG_INFINITY);
-        for (model, &mean) in means.iter().enumerate() {
-            let estimate = self.estimate(model, mean, shrinkage);
-            if estimate > best.1 {
-                best = (model, estimate);
-            }
-        }
-        best.0
     }
 }
 

@@ -19,8 +19,9 @@
 //!
 //! # Cost
 //!
-//! Fitting compares at most 20,000 held-out prompts with all others, O(n^2 d) as blocked matrix products, and needs a second
-//! copy of the embeddings. A prompt costs O(n d + k m) up to `exact_limit` training prompts and O(d log n + k m) beyond it. The
+//! Fitting compares at most 20,000 held-out prompts h with all others, O(h n d) as blocked matrix products, and needs a second
+//! copy of the embeddings; choosing all three parameters costs O(640 h m) more, since up to 640 neighbors vote on every model.
+//! With parameters that are given, fitting costs nothing. A prompt costs O(n d + k m) up to `exact_limit` training prompts and O(d log n + k m) beyond it. The
 //! artifact holds the n x d embeddings and all outcomes.
 //!
 //! # When to choose it
@@ -28,6 +29,7 @@
 //! As a first estimator and as a reference to beat. It needs no training, keeps up with new data at once, and says which
 //! prompts it judged by; it is as good as the embedding's idea of what is near.
 
+mod ballots;
 mod config;
 mod fit;
 mod fitted;

@@ -28,8 +28,10 @@
 //! # Cost
 //!
 //! With n prompts, d dimensions, m models, g groups of equal coverage (1 if outcomes are complete, at most m): fitting takes
-//! O(n d^2 + g d^3) flops in double precision, and about 45 min(g, 16) d^3 / 3 more where the penalty is chosen. A prompt takes
-//! O(m d), with variance O(d^2 / 2) more. Memory is O(d^2) a thread for each fold. Choose it as the cheap smooth estimator that
+//! O(n d (d + m) + g d^3 + m d^2) flops in double precision, and about 45 (min(g, 16) d^3 / 3 + 4 m d^2) more where the penalty is
+//! chosen. A prompt takes
+//! O(m d), with variance O(d^2 / 2) more. Memory is O(d (d + m)) a
+//! thread for each fold. Choose it as the cheap smooth estimator that
 //! extrapolates where `neighbors` cannot, or with thousands of prompts and few of them alike.
 
 mod config;

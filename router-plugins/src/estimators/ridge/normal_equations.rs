@@ -134,13 +134,25 @@ impl Sums {
     /// The weighted sum of the squared errors of `solution` on these rows, a response.
     pub(super) fn squared_errors(&self, solution: &Solution) -> Vec<f64> {
         let d = self.d;
+        // The Gram matrix times the weights of all responses.
+        let mut images = vec![0.0; d * self.responses];
+        if d > 0 {
+            let products = MatRef::from_column_major_slice(&self.products[..(d + 1) * d], d + 1, d);
+            matmul(
+                MatMut::from_column_major_slice_mut(&mut images, d, self.responses),
+                Accum::Replace,
+                products.subrows(0, d),
+                MatRef::from_column_major_slice(&solution.weights, d, self.responses),
+                1.0,
+                Par::Seq,
+            );
+        }
         (0..self.responses)
             .map(|response| {
                 let weights = &solution.weights[response * d..(response + 1) * d];
                 let intercept = solution.intercepts[response];
                 let column = self.column(d + 1 + response);
-                let quadratic: f64 =
-                    weights.iter().enumerate().map(|(at, weight)| weight * dot(weights, &self.column(at)[..d])).sum();
+                let quadratic = dot(weights, &images[response * d..(response + 1) * d]);
                 let linear = dot(weights, &self.column(d)[..d]) * intercept - dot(weights, &column[..d]);
                 let constant = intercept * (intercept * self.weight() - 2.0 * column[d]);
                 (self.squares[response] + quadratic + 2.0 * linear + constant).max(0.0)

@@ -8,45 +8,7 @@ use router_core::prelude::*;
 
 use crate::estimators::task_mean::config::TaskMeanConfig;
 use crate::estimators::task_mean::fitted::TaskMeanEstimator;
-
-/// Pseudo-outcomes where empirical Bayes has nothing to go by: fewer than two tasks with outcomes, or one outcome a task.
-const UNINFORMED_SHRINKAGE: f64 = 10.0;
-/// Pseudo-outcomes of a model that differs between tasks no more than chance would have it.
-const LARGEST_SHRINKAGE: f64 = 1e6;
-
-/// Weighted sums over outcomes.
-#[derive(Debug, Clone, Copy, Default)]
-struct Sums {
-    weight: f64,
-    squared_weight: f64,
-    quality: f64,
-    squared_quality: f64,
-}
-
-impl Sums {
-    fn add(&mut self, outcome: &Outcome) {
-        let (weight, quality) = (f64::from(outcome.weight), f64::from(outcome.quality));
-        self.weight += weight;
-        self.squared_weight += weight * weight;
-        self.quality += weight * quality;
-        self.squared_quality += weight * quality * quality;
-    }
-
-    /// How many outcomes of equal weight would be worth as much (Kish's effective sample size): their number, if the weights
-    /// are equal.
-    fn count(&self) -> f64 {
-        if self.squared_weight > 0.0 { self.weight * self.weight / self.squared_weight } else { 0.0 }
-    }
-
-    fn mean(&self) -> f64 {
-        if self.weight > 0.0 { self.quality / self.weight } else { 0.0 }
-    }
-
-    /// Mean squared distance from the mean.
-    fn spread(&self) -> f64 {
-        if self.weight > 0.0 { (self.squared_quality / self.weight - self.mean() * self.mean()).max(0.0) } else { 0.0 }
-    }
-}
+use crate::estimators::task_mean::pooling::{Sums, empirical_bayes};
 
 pub(super) fn fit(config: &TaskMeanConfig, set: &TrainingSet, tasks: &Tasks) -> Result<TaskMeanEstimator> {
     let (task_count, models) = (tasks.count(), set.models().len());
@@ -87,20 +49,4 @@ pub(super) fn fit(config: &TaskMeanConfig, set: &TrainingSet, tasks: &Tasks) -> 
 /// ones of the same mean, it is conservative.
 fn beta_variance(mean: f64, count: f64) -> f64 {
     (mean * (1.0 - mean)).max(0.0) / (count + 1.0)
-}
-
-/// The variance within tasks over that between them, by the method of moments for groups of unequal size.
-fn empirical_bayes(groups: &[Sums]) -> f64 {
-    let groups: Vec<&Sums> = groups.iter().filter(|sums| sums.count() > 0.0).collect();
-    let total: f64 = groups.iter().map(|sums| sums.count()).sum();
-    let (between_freedom, within_freedom) = (groups.len() as f64 - 1.0, total - groups.len() as f64);
-    if between_freedom < 1.0 || within_freedom < 1.0 {
-        return UNINFORMED_SHRINKAGE;
-    }
-    let mean = groups.iter().map(|sums| sums.count() * sums.mean()).sum::<f64>() / total;
-    let within = groups.iter().map(|sums| sums.count() * sums.spread()).sum::<f64>() / within_freedom;
-    let squares: f64 = groups.iter().map(|sums| sums.count() * (sums.mean() - mean).powi(2)).sum();
-    let typical_size = (total - groups.iter().map(|sums| sums.count().powi(2)).sum::<f64>() / total) / between_freedom;
-    let between = (squares / between_freedom - within) / typical_size;
-    if between > 0.0 { (within / between).min(LARGEST_SHRINKAGE) } else { LARGEST_SHRINKAGE }
 }

@@ -13,6 +13,7 @@
 mod config;
 mod fit;
 mod fitted;
+pub(crate) mod pooling;
 
 pub use config::{Assignment, TaskMeanConfig};
 pub use fitted::TaskMeanEstimator;
