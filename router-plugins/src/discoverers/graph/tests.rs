@@ -288,7 +288,7 @@ fn a_hierarchy_is_as_fine_as_each_branch_deserves() {
 }
 
 #[test]
-fn a_cut_that_only_leads_to_finer_ones_is_kept_and_else_undone() {
+fn a_cut_that_only_leads_to_finer_ones_is_kept() {
     // Each branch as a whole is done as well by either model; only the wordings tell them apart.
     let hierarchical = GraphConfig {
         resolution: Resolution::Automatic(Automatic::Hierarchical),

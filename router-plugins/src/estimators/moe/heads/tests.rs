@@ -387,7 +387,9 @@ fn low_rank_heads_lower_their_objective_to_where_finite_differences_vanish() {
     let cut = |moved| {
         let mut all = heads(&factors, 0.0);
         for (_, head) in &mut all {
-            head.iter_mut().for_each(|value| *value *= 1.0 + moved);
+            for value in head {
+                *value *= 1.0 + moved;
+            }
         }
         objective(&evidence, &learn[0], &all, 1.0)
     };
