@@ -59,6 +59,7 @@ pub fn builtin() -> Result<Registry> {
     registry.register::<EstimatorRole, estimators::neighbors::NeighborsConfig>(ORIGIN)?;
     registry.register::<EstimatorRole, estimators::ridge::RidgeConfig>(ORIGIN)?;
     registry.register::<EstimatorRole, estimators::task_mean::TaskMeanConfig>(ORIGIN)?;
+    registry.register::<AggregatorRole, aggregators::calibrated::CalibratedConfig>(ORIGIN)?;
     registry.register::<AggregatorRole, aggregators::precision_weighted::PrecisionWeightedConfig>(ORIGIN)?;
     registry.register::<AggregatorRole, aggregators::stacking::StackingConfig>(ORIGIN)?;
     registry.register::<AggregatorRole, aggregators::weighted::WeightedConfig>(ORIGIN)?;

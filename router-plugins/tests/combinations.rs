@@ -235,6 +235,7 @@ fn build(config: &RouterConfig, registry: &Registry) -> UnfittedRouter {
             aggregator.name.as_str(),
             parameters(aggregator),
             [
+                aggregators::calibrated::CalibratedConfig,
                 aggregators::precision_weighted::PrecisionWeightedConfig,
                 aggregators::stacking::StackingConfig,
                 aggregators::weighted::WeightedConfig,

@@ -1,5 +1,6 @@
 //! Aggregators: several estimates to one.
 
+pub mod calibrated;
 mod parts;
 pub mod precision_weighted;
 pub mod stacking;
