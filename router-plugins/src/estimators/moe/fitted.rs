@@ -1,6 +1,8 @@
 //! The fitted mixture of experts: inference and storage.
 
-use router_core::{Error, Estimates, FittedEstimator, Persist, QueryBatch, Result, SlotReader, SlotWriter};
+use router_core::{
+    Error, Estimates, FittedEstimator, Matrix, MatrixView, Persist, QueryBatch, Result, SlotReader, SlotWriter,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::estimators::moe::config::Routing;
@@ -63,11 +65,62 @@ impl FittedEstimator for FittedMoe {
         out.reset(n, self.shape.models);
         let share = (self.experts.len() as f32).recip();
         let mut scratch = ExpertScratch::default();
+        let mut spread = (self.experts.len() > 1).then(|| Spread::new(n, self.shape.models));
         for expert in &self.experts {
             let (embeddings, tasks, routing) = (batch.embeddings, batch.tasks, self.shape.routing);
             expert.add_estimates(embeddings, tasks, routing, share, &mut scratch, out.quality_mut());
+            if let Some(spread) = &mut spread {
+                spread.see(out.quality(), share.recip());
+            }
+        }
+        if let Some(spread) = spread {
+            spread.write_variance(out.variance_mut());
         }
         out.quality().check_finite("moe")
+    }
+}
+
+/// The variance between members, gathered while the mean of them is summed up, so that the mean stays what it is bit for bit.
+struct Spread {
+    members: usize,
+    /// The sum so far.
+    before: Matrix,
+    /// The first member's estimates: deviations are taken from these, so that squares lose no digits.
+    first: Matrix,
+    /// Of the deviations: their sum and the sum of their squares.
+    sum: Matrix,
+    squares: Matrix,
+}
+
+impl Spread {
+    fn new(prompts: usize, models: usize) -> Self {
+        let zeros = || Matrix::zeros(prompts, models);
+        Self { members: 0, before: zeros(), first: zeros(), sum: zeros(), squares: zeros() }
+    }
+
+    /// Sees the sum after one member more, of which `scale` times the increase is that member's estimate.
+    fn see(&mut self, after: MatrixView<'_>, scale: f32) {
+        let deviations = self.sum.as_mut_slice().iter_mut().zip(self.squares.as_mut_slice());
+        let sums = self.before.as_mut_slice().iter_mut().zip(after.as_slice()).zip(self.first.as_mut_slice());
+        for (((before, &after), first), (sum, squares)) in sums.zip(deviations) {
+            let estimate = (after - *before) * scale;
+            *before = after;
+            if self.members == 0 {
+                *first = estimate;
+            }
+            *sum += estimate - *first;
+            *squares += (estimate - *first) * (estimate - *first);
+        }
+        self.members += 1;
+    }
+
+    /// The unbiased variance of one member.
+    fn write_variance(&self, out: &mut Matrix) {
+        let count = self.members as f32;
+        for ((out, sum), squares) in out.as_mut_slice().iter_mut().zip(self.sum.as_slice()).zip(self.squares.as_slice())
+        {
+            *out = ((squares - sum * sum / count) / (count - 1.0)).max(0.0);
+        }
     }
 }
 

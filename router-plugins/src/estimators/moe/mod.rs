@@ -17,6 +17,11 @@
 //!
 //! A model that was never seen gets the mean model's head.
 //!
+//! With two members or more, estimates have a variance: the unbiased one between members, which differ in initial weights and in the
+//! prompts they hold out (an ensemble's spread; Lakshminarayanan, Pritzel and Blundell, NIPS 2017). It says how far another training would
+//! have come out elsewhere, so it ranks errors; it knows nothing of what all members have in common, and with three members it is
+//! itself good for a factor of two. A Laplace approximation of the heads would need an h x h matrix a head in the artifact.
+//!
 //! # Cost
 //! Training: O(epochs * n * h * (d + m)) and O(n * candidates * h) a product with the Hessian in phase 2 (more for other kinds of
 //! [`Heads`]); times `members`.
