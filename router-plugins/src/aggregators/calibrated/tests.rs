@@ -211,5 +211,5 @@ fn without_evidence_estimates_stay_and_an_unprepared_configuration_is_refused() 
     let mut wrong =
         CalibratedConfig { of: router_core::ComponentConfig::new("wieghted"), ..CalibratedConfig::default() };
     let error = wrong.prepare(&crate::builtin().unwrap()).unwrap_err();
-    assert_eq!((error.kind(), error.field()), (ErrorKind::UnknownPlugin, Some("of")));
+    assert_eq!((error.kind(), error.field()), (ErrorKind::UnknownPlugin, Some("of.use")));
 }
