@@ -42,7 +42,7 @@ fn set(embeddings: Matrix, truth: &Matrix, stream: &mut SeedStream) -> TrainingS
     let (n, m) = (truth.rows(), truth.cols());
     let rows = (0..n)
         .map(|row| {
-            let quality = |model| f32::from(u8::from(stream.random_bool(f64::from(truth.get(row, model)))));
+            let mut quality = |model| f32::from(u8::from(stream.random_bool(f64::from(truth.get(row, model)))));
             (0..m).map(|model| Outcome::new(model, quality(model))).collect()
         })
         .collect();
