@@ -15,9 +15,9 @@ const FOLDS: usize = 3;
 /// The tasks of `graph`, and the tree that they were split off from; `resolutions` ascending.
 ///
 /// All prompts are one branch at first. A branch is split if that serves held-out prompts ([`Branches::is_worth_splitting`]), by
-/// the coarsest resolution that cuts it; its parts are branches in their turn, to be cut by finer resolutions alone. A split whose
-/// parts were not split again must be worth it by itself, and is undone otherwise: a coarse cut may serve only as the way to a finer
-/// one.
+/// the coarsest resolution that cuts it; its parts are branches in their turn, to be cut by finer resolutions alone. Where no part
+/// is split again and the coarse cut is worth nothing by itself, the gain lies in a finer cut but is spread over parts that are too
+/// small to show it alone: the branch is then cut by the resolution that serves it as a whole.
 pub(super) fn discover(
     config: &GraphConfig,
     resolutions: &[f64],
@@ -113,16 +113,25 @@ impl Branches<'_> {
         if !Self::is_worth_splitting(&candidates) {
             return Ok(None);
         }
-        let mut parts = Vec::with_capacity(cut.len());
-        for (at, rows) in cut.into_iter().enumerate() {
-            parts.push(match self.parts(&rows, level + 1, &format!("{path}/{at}"))? {
+        let parts = self.refined(cut, level + 1, path)?;
+        let is_split_again = parts.iter().any(|part| matches!(part, Part::Split(_)));
+        let finer = level + choose(&candidates) - 1;
+        if is_split_again || finer == level || Self::is_worth_splitting(&candidates[..2]) {
+            return Ok(Some(parts));
+        }
+        let cut = self.cut(rows, finer, &format!("leiden {path}"))?;
+        if cut.len() < 2 { Ok(None) } else { Ok(Some(self.refined(cut, finer + 1, &format!("{path}/{finer}:"))?)) }
+    }
+
+    /// The parts of each branch of `cut`, or the branch as a task.
+    fn refined(&self, cut: Vec<Vec<usize>>, level: usize, path: &str) -> Result<Vec<Part>> {
+        let refine = |(at, rows): (usize, Vec<usize>)| {
+            Ok(match self.parts(&rows, level, &format!("{path}/{at}"))? {
                 Some(parts) => Part::Split(parts),
                 None => Part::Task(rows),
-            });
-        }
-        let is_split_again = parts.iter().any(|part| matches!(part, Part::Split(_)));
-        let earns_its_place = is_split_again || candidates.get(..2).is_some_and(Self::is_worth_splitting);
-        Ok(earns_its_place.then_some(parts))
+            })
+        };
+        cut.into_iter().enumerate().map(refine).collect()
     }
 
     /// Whether a finer one of `candidates`, of which the first is the branch as a whole, is better for held-out prompts by more

@@ -30,7 +30,8 @@
 //!
 //! - held-out prompts of the branch gain by it: of the branch as a whole and as cut by each of the resolutions that are left,
 //!   found anew among the prompts of the branch that are not held out, the best must beat the whole by more than one standard error
-//!   of the paired difference, judged as above. A split whose parts are not split again must do so itself;
+//!   of the paired difference, judged as above. Where no part is split again and the coarse cut does not beat the whole itself, the
+//!   branch is cut by the lowest resolution within one standard error of the best instead;
 //! - every part has `minimum_size` prompts; smaller ones are settled as ever.
 //!
 //! The tree comes with the tasks ([`TaskMap::hierarchy`](router_core::TaskMap::hierarchy)), for estimators that let fine tasks borrow
