@@ -114,8 +114,8 @@ async fn embed_all(embedder: &dyn StoredEmbedder, texts: &[&str], cx: &FitContex
     Matrix::from_vec(texts.len(), embedder.dimension(), vectors)
 }
 
-#[allow(clippy::indexing_slicing, reason = "one mean a column")]
 /// The mean of `vectors` (n x D), and at most `dimension` components as rows, d x D.
+#[allow(clippy::indexing_slicing, reason = "one mean a column")]
 fn components(vectors: &Matrix, dimension: usize, whiten: bool, cx: &FitContext) -> Result<(Vec<f32>, Matrix)> {
     let (n, inner) = (vectors.rows(), vectors.cols());
     vectors.view().check_finite("vectors of the embedder")?;
@@ -124,7 +124,9 @@ fn components(vectors: &Matrix, dimension: usize, whiten: bool, cx: &FitContext)
     for row in 0..n {
         mean.iter_mut().zip(vectors.row(row)).for_each(|(sum, &value)| *sum += f64::from(value));
     }
-    mean.iter_mut().for_each(|sum| *sum /= count);
+    for sum in &mut mean {
+        *sum /= count;
+    }
     let centered: Vec<f64> =
         vectors.as_slice().iter().enumerate().map(|(at, &value)| f64::from(value) - mean[at % inner]).collect();
     let centered = MatRef::from_row_major_slice(&centered, n, inner);
