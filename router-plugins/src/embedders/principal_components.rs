@@ -6,8 +6,8 @@
 //!
 //! Choose it where an encoder has more numbers than the training prompts can tell apart: trees and tasks find the numbers that matter
 //! more easily among 64 than among 384, everything behind the embedder costs less, and beside `features` in a `concat` the encoder no
-//! longer crowds them out. With n texts of D numbers, fitting costs O(n D min(n, D) + min(n, D)^3) after the embedding and 8 n D bytes,
-//! a text O(D d).
+//! longer crowds them out. With n texts of D numbers and p the smaller of both, fitting costs O(n D p + p^2 d) after the embedding and 8 n D
+//! bytes, a text O(D d).
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::nested::{self, Built};
-use crate::linear_algebra::eigen::dense_eigen;
+use crate::linear_algebra::dominant::dominant_eigen;
 use crate::neighbors::dot;
 
 /// Version of the algorithm. A change of any vector for the same texts changes it, and so the fingerprint.
@@ -137,9 +137,9 @@ fn components(vectors: &Matrix, dimension: usize, whiten: bool, cx: &FitContext)
     let (left, right) = if by_texts { (centered, centered.transpose()) } else { (centered.transpose(), centered) };
     matmul(products.as_mut(), Accum::Replace, left, right, 1.0 / count, Par::Seq);
     cx.check_cancelled()?;
-    let (values, mut axes) = dense_eigen(products.as_ref())?;
+    let (values, mut axes) = dominant_eigen(products.as_ref(), dimension, cx)?;
     if by_texts {
-        let mut by_numbers = Mat::<f64>::zeros(inner, n);
+        let mut by_numbers = Mat::<f64>::zeros(inner, axes.ncols());
         matmul(by_numbers.as_mut(), Accum::Replace, centered.transpose(), axes.as_ref(), 1.0, Par::Seq);
         axes = by_numbers;
     }

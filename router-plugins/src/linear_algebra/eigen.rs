@@ -93,7 +93,7 @@ fn within(block: MatRef<'_, f64>, product: MatRef<'_, f64>) -> Mat<f64> {
 }
 
 /// All eigenvalues of a dense symmetric matrix, descending, and their vectors. O(l^3).
-pub(crate) fn dense_eigen(matrix: MatRef<'_, f64>) -> Result<(Vec<f64>, Mat<f64>)> {
+fn dense_eigen(matrix: MatRef<'_, f64>) -> Result<(Vec<f64>, Mat<f64>)> {
     let l = matrix.nrows();
     let mut values = Diag::<f64>::zeros(l);
     let mut vectors = Mat::<f64>::zeros(l, l);

@@ -3,6 +3,7 @@
 //! - [`panels`]: tall dense matrices in panels of columns
 //! - [`sparse`]: sparse matrices in compressed rows, and their products with tall dense ones
 //! - [`orthonormal`]: orthonormal bases by Householder QR
+//! - [`dominant`]: the leading eigenpairs of a dense symmetric matrix of any rank
 //! - [`eigen`]: the leading eigenpairs of a sparse symmetric matrix
 //! - [`dense`]: leading singular vectors and orthonormal factors of small dense matrices
 //! - [`singular`]: the leading singular values and right vectors of a sparse matrix
@@ -10,6 +11,7 @@
 //! All of it repeats bit for bit at any thread count: threads own disjoint outputs, and faer runs on one.
 
 pub(crate) mod dense;
+pub(crate) mod dominant;
 pub(crate) mod eigen;
 pub(crate) mod orthonormal;
 pub(crate) mod panels;
