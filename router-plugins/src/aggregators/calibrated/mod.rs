@@ -11,7 +11,7 @@
 //!
 //! No map sees an estimate by parts that were fitted on its row: the parts' estimates come cross-fitted, and the inner aggregator is
 //! fitted anew in `folds` folds of its own. How much that brought is measured again over these folds (maps fitted on the others) and
-//! told by [`FittedAggregator::findings`]: the mean squared error (Brier score) and the expected calibration error over ten bins of
+//! told by [`findings`](router_core::FittedAggregator::findings): the mean squared error (Brier score) and the expected calibration error over ten bins of
 //! equal mass a model (Naeini, Cooper and Hauskrecht, AAAI 2015), before and after.
 //!
 //! A variance goes with its estimate: it becomes the square of half of what the map makes of one standard error up and down.
