@@ -277,7 +277,11 @@ impl UnfittedRouter {
 
 /// Embeds `prompts` batch by batch, each content once, through the context's cache if it has one, and checks what comes back.
 /// A batch is in the cache before the next one begins, so that work that is cut off resumes there.
-pub(crate) async fn embed_in_batches(
+///
+/// # Errors
+/// [`crate::ErrorKind::Cancelled`]; [`crate::ErrorKind::Shape`] or [`crate::ErrorKind::NonFinite`] for vectors that are none; whatever the
+/// embedder reports.
+pub async fn embed_in_batches(
     embedder: &dyn StoredEmbedder,
     prompts: &[&Prompt],
     cx: &FitContext,

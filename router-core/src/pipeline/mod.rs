@@ -17,6 +17,6 @@ mod router;
 
 pub use builder::RouterBuilder;
 pub use explain::{Explanation, ModelExplanation, TaskExplanation};
-pub use fit::UnfittedRouter;
+pub use fit::{UnfittedRouter, embed_in_batches};
 pub use inference::{BATCH, Prediction, RouteBuffers};
 pub use router::Router;

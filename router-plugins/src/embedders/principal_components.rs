@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
+use router_core::pipeline::embed_in_batches;
 use router_core::prelude::*;
 use router_core::traits::StoredEmbedder;
 use router_core::{ComponentConfig, EmbeddingCache};
@@ -27,8 +28,6 @@ use crate::neighbors::dot;
 
 /// Version of the algorithm. A change of any vector for the same texts changes it, and so the fingerprint.
 const ALGORITHM: u32 = 1;
-/// Texts that are embedded at once in fitting.
-const BATCH: usize = 128;
 
 /// Parameters of the `principal-components` embedder; see the [module](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -88,7 +87,9 @@ impl Embedder for PrincipalComponentsConfig {
         }
         let embedder = self.built.0.first().ok_or_else(|| nested::unprepared(Self::NAME))?;
         let embedder = embedder.fit(texts, &cx.child("embedder")).await?;
-        let vectors = embed_all(&*embedder, texts, cx).await?;
+        let prompts: Vec<Prompt> = texts.iter().map(|text| Prompt::new("", *text)).collect();
+        let prompts: Vec<&Prompt> = prompts.iter().collect();
+        let vectors = embed_in_batches(&*embedder, &prompts, cx).await?.vectors;
         let (mean, components) = components(&vectors, self.dimension, self.whiten, cx)?;
         PrincipalComponentsEmbedder::new(self.embedder.name.clone(), embedder, mean, components)
     }
@@ -96,29 +97,10 @@ impl Embedder for PrincipalComponentsConfig {
 
 router_core::register!(EmbedderRole, PrincipalComponentsConfig);
 
-/// The vectors of `texts`, from the cache where it has them.
-async fn embed_all(embedder: &dyn StoredEmbedder, texts: &[&str], cx: &FitContext) -> Result<Matrix> {
-    let mut vectors = Vec::with_capacity(texts.len() * embedder.dimension());
-    let bar = cx.begin("principal components", Some(texts.len() as u64));
-    for batch in texts.chunks(BATCH) {
-        cx.check_cancelled()?;
-        let prompts: Vec<Prompt> = batch.iter().map(|text| Prompt::new("", *text)).collect();
-        let prompts: Vec<&Prompt> = prompts.iter().collect();
-        let found = match cx.embedding_cache() {
-            Some(cache) => embedder.embed_through(cache, &prompts).await?,
-            None => embedder.embed_prompts(&prompts).await?,
-        };
-        vectors.extend_from_slice(found.vectors.as_slice());
-        bar.advance(batch.len() as u64);
-    }
-    Matrix::from_vec(texts.len(), embedder.dimension(), vectors)
-}
-
 /// The mean of `vectors` (n x D), and at most `dimension` components as rows, d x D.
 #[allow(clippy::indexing_slicing, reason = "one mean a column")]
 fn components(vectors: &Matrix, dimension: usize, whiten: bool, cx: &FitContext) -> Result<(Vec<f32>, Matrix)> {
     let (n, inner) = (vectors.rows(), vectors.cols());
-    vectors.view().check_finite("vectors of the embedder")?;
     let count = n.max(1) as f64;
     let mut mean = vec![0.0f64; inner];
     for row in 0..n {

@@ -7,3 +7,5 @@ pub mod moe;
 pub mod neighbors;
 pub mod ridge;
 pub mod task_mean;
+#[cfg(test)]
+mod testing;

@@ -5,11 +5,11 @@
     reason = "rows and columns of square matrices; the terms of the books"
 )]
 
-use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, MatRef, Par};
+use faer::{Mat, MatRef};
 use rand::RngExt;
 use router_core::{FitContext, Result};
 
+use super::eigen::times;
 use super::orthonormal::thin_qr;
 
 /// Vectors at least that the block has beyond those wanted.
@@ -36,19 +36,13 @@ pub(crate) fn dominant_eigen(matrix: MatRef<'_, f64>, count: usize, cx: &FitCont
     let iterations = if l < p { ITERATIONS } else { 1 };
     for _ in 0..iterations {
         cx.check_cancelled()?;
-        block = thin_qr(product(matrix, block.as_ref()))?.0;
+        block = thin_qr(times(matrix, block.as_ref()))?.0;
     }
-    let image = product(matrix, block.as_ref());
-    let (values, rotation) = jacobi(product(block.transpose(), image.as_ref()));
-    let vectors = product(block.as_ref(), rotation.as_ref());
+    let image = times(matrix, block.as_ref());
+    let (values, rotation) = jacobi(times(block.transpose(), image.as_ref()));
+    let vectors = times(block.as_ref(), rotation.as_ref());
     let kept = count.min(l);
     Ok((values.into_iter().take(kept).collect(), Mat::from_fn(p, kept, |row, col| vectors[(row, col)])))
-}
-
-fn product(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Mat<f64> {
-    let mut out = Mat::zeros(a.nrows(), b.ncols());
-    matmul(out.as_mut(), Accum::Replace, a, b, 1.0, Par::Seq);
-    out
 }
 
 /// All eigenvalues of a small symmetric matrix, descending, and their vectors: cyclic Jacobi rotations until nothing is left
@@ -108,7 +102,7 @@ mod tests {
             let k = (n - at) as f64;
             let expected = 2.0 - 2.0 * (k * std::f64::consts::PI / (n as f64 + 1.0)).cos();
             assert!((value - expected).abs() < 1e-12, "{value} {expected}");
-            let image = product(matrix.as_ref(), vectors.as_ref());
+            let image = times(matrix.as_ref(), vectors.as_ref());
             for row in 0..n {
                 assert!((image[(row, at)] - value * vectors[(row, at)]).abs() < 1e-10);
             }

@@ -139,7 +139,7 @@ fn filter(matrix: &SparseMatrix<f64>, block: Mat<f64>, low: f64, high: f64) -> R
     Ok(now)
 }
 
-fn times(left: MatRef<'_, f64>, right: MatRef<'_, f64>) -> Mat<f64> {
+pub(crate) fn times(left: MatRef<'_, f64>, right: MatRef<'_, f64>) -> Mat<f64> {
     let mut product = Mat::zeros(left.nrows(), right.ncols());
     matmul(product.as_mut(), Accum::Replace, left, right, 1.0, Par::Seq);
     product

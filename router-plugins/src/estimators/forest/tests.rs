@@ -1,30 +1,12 @@
-use std::sync::Arc;
-
 use rand::RngExt;
+use router_core::Seed;
 use router_core::prelude::*;
-use router_core::{Model, Seed};
 
 use super::*;
-
-fn training_set(embeddings: Matrix, models: usize, rows: Vec<Vec<Outcome>>) -> TrainingSet {
-    let prompts = (0..rows.len()).map(|row| Prompt::new(row.to_string(), "x")).collect();
-    let pool = ModelPool::new((0..models).map(|model| Model::new(format!("m{model}"))).collect()).unwrap();
-    let dataset = Dataset::new("world", prompts, pool, Outcomes::from_rows(models, rows).unwrap()).unwrap();
-    TrainingSet::new(Arc::new(dataset), Arc::new(embeddings)).unwrap()
-}
+use crate::estimators::testing::{estimate, training_set};
 
 fn fit(config: &ForestConfig, set: &TrainingSet) -> ForestEstimator {
     QualityEstimator::fit(config, set, &Tasks::none(set), &FitContext::new(7)).unwrap()
-}
-
-fn estimate(fitted: &ForestEstimator, embeddings: MatrixView<'_>) -> Matrix {
-    let prompts = vec![Prompt::new("q", "x"); embeddings.rows()];
-    let mut tasks = TaskDistribution::new();
-    tasks.reset(embeddings.rows(), 0);
-    let batch = QueryBatch { prompts: PromptsView::all(&prompts), embeddings, tasks: &tasks };
-    let mut out = Estimates::new();
-    fitted.estimate(&batch, &mut out).unwrap();
-    out.quality().to_matrix()
 }
 
 fn small(trees: usize, minimum_leaf: usize, prior: f64) -> ForestConfig {

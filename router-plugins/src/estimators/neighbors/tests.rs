@@ -1,32 +1,14 @@
-use std::sync::Arc;
-
 use rand::RngExt;
 use router_core::parallel::with_threads;
 use router_core::prelude::*;
-use router_core::{CancelToken, Model, Seed};
+use router_core::{CancelToken, Seed};
 
 use super::*;
-
-fn training_set(embeddings: Matrix, models: usize, rows: Vec<Vec<Outcome>>) -> TrainingSet {
-    let prompts = (0..rows.len()).map(|row| Prompt::new(row.to_string(), "x")).collect();
-    let pool = ModelPool::new((0..models).map(|model| Model::new(format!("m{model}"))).collect()).unwrap();
-    let dataset = Dataset::new("world", prompts, pool, Outcomes::from_rows(models, rows).unwrap()).unwrap();
-    TrainingSet::new(Arc::new(dataset), Arc::new(embeddings)).unwrap()
-}
+use crate::estimators::testing::{estimate, training_set};
 
 fn fit(config: &NeighborsConfig, set: &TrainingSet) -> NeighborsEstimator {
     let tasks = Tasks::none(set);
     QualityEstimator::fit(config, set, &tasks, &FitContext::new(7)).unwrap()
-}
-
-fn estimate(fitted: &NeighborsEstimator, embeddings: MatrixView<'_>) -> Matrix {
-    let prompts = vec![Prompt::new("q", "x"); embeddings.rows()];
-    let mut tasks = TaskDistribution::new();
-    tasks.reset(embeddings.rows(), 0);
-    let batch = QueryBatch { prompts: PromptsView::all(&prompts), embeddings, tasks: &tasks };
-    let mut out = Estimates::new();
-    fitted.estimate(&batch, &mut out).unwrap();
-    out.quality().to_matrix()
 }
 
 /// `n` prompts around `kinds` directions in 8 dimensions; model i answers kind i with chance `skill`, others with 0.2.

@@ -28,7 +28,7 @@ use router_core::{FitContext, Matrix, ModelIndex, Result};
 
 use super::separate::OfTask;
 use super::stored::{HeadIndex, TaskHeads};
-use super::{Evidence, HeadKind, residual, separate};
+use super::{ENOUGH, Evidence, HeadKind, ROUNDS, WEAKER_PENALTIES, residual, separate};
 use crate::linear_algebra::dense::{leading_right, orthonormal_columns, times_transposed, transpose};
 use crate::nn::Layer;
 use crate::nn::bilinear::{Bilinear, Pair};
@@ -37,13 +37,6 @@ use crate::nn::logistic::{LogisticProblem, Observation};
 
 /// The rank if none is given.
 pub(super) const RANK: usize = 8;
-/// Rounds of solving for cores, U and V at most.
-const ROUNDS: usize = 10;
-/// A round that lowers the objective by less than this share of it is the last.
-const ENOUGH: f64 = 1e-4;
-
-/// Weaker ones than other kinds have: the fewer numbers there are to learn, the less they have to be held back.
-const PENALTIES: [f32; 7] = [100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1];
 
 /// See the [module](self).
 pub(super) struct CoreSpace {
@@ -74,7 +67,7 @@ pub(super) struct Cores {
 impl HeadKind for CoreSpace {
     type Solution = Cores;
 
-    const PENALTIES: &'static [f32] = &PENALTIES;
+    const PENALTIES: &'static [f32] = &WEAKER_PENALTIES;
 
     fn solve(
         &self,
@@ -83,11 +76,9 @@ impl HeadKind for CoreSpace {
         penalties: &[f32],
         cx: &FitContext,
     ) -> Result<Vec<Cores>> {
-        let tasks = (0..rows.len())
-            .into_par_iter()
-            .map(|task| residual::solve_task(evidence, task, &rows[task], penalties))
-            .collect::<Result<Vec<_>>>()?;
-        let starts = separate::by_penalty(tasks, penalties.len());
+        let starts = separate::by_penalty(rows, penalties, cx, |task, rows| {
+            residual::solve_task(evidence, task, rows, penalties)
+        })?;
         let outcomes = AllOutcomes::of(evidence, rows, starts.first().map_or(&[], Vec::as_slice));
         let fits = starts.iter().zip(penalties);
         fits.map(|(start, &penalty)| Ok(self.fit(evidence, &outcomes, start, penalty, cx)?.0)).collect()

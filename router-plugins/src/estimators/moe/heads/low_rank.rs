@@ -19,14 +19,12 @@
 //! Hessian, tasks in parallel. Inference: O(r h + c r) a task.
 #![allow(clippy::indexing_slicing, reason = "heads and rows are numbered here, rows has an entry a task")]
 
-use rayon::prelude::*;
 use router_core::artifact::{SlotReader, SlotWriter};
 use router_core::{FitContext, Matrix, ModelIndex, Result};
 
-use super::residual;
-use super::separate::OfTask;
+use super::separate::{self, OfTask};
 use super::stored::{HeadIndex, TaskHeads};
-use super::{Evidence, HeadKind};
+use super::{ENOUGH, Evidence, HeadKind, ROUNDS, WEAKER_PENALTIES, residual};
 use crate::linear_algebra::dense::{leading_right, orthonormal_columns, times_transposed, transpose};
 use crate::nn::bilinear::{Bilinear, Pair};
 use crate::nn::kernels::{add_scaled, dot};
@@ -34,13 +32,6 @@ use crate::nn::logistic::{LogisticProblem, Observation};
 
 /// The rank if none is given.
 pub(super) const RANK: usize = 2;
-/// Rounds of solving for the projection and for the heads at most.
-const ROUNDS: usize = 10;
-/// A round that lowers the objective by less than this share of it is the last.
-const ENOUGH: f64 = 1e-4;
-
-/// Weaker ones than other kinds have: the fewer numbers there are to learn, the less they have to be held back.
-const PENALTIES: [f32; 7] = [100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1];
 
 /// See the [module](self).
 pub(super) struct LowRank {
@@ -69,7 +60,7 @@ pub(super) struct Factors {
 impl HeadKind for LowRank {
     type Solution = Vec<Factors>;
 
-    const PENALTIES: &'static [f32] = &PENALTIES;
+    const PENALTIES: &'static [f32] = &WEAKER_PENALTIES;
 
     fn solve(
         &self,
@@ -78,23 +69,15 @@ impl HeadKind for LowRank {
         penalties: &[f32],
         cx: &FitContext,
     ) -> Result<Vec<Vec<Factors>>> {
-        let tasks = (0..rows.len())
-            .into_par_iter()
-            .map(|task| {
-                let starts = residual::solve_task(evidence, task, &rows[task], penalties)?;
-                let fits = starts.into_iter().zip(penalties);
-                fits.map(|(start, &penalty)| {
-                    cx.check_cancelled()?;
-                    Ok(self.fit_task(evidence, &rows[task], start, penalty)?.0)
-                })
-                .collect::<Result<Vec<_>>>()
+        separate::by_penalty(rows, penalties, cx, |task, rows| {
+            let starts = residual::solve_task(evidence, task, rows, penalties)?;
+            let fits = starts.into_iter().zip(penalties);
+            fits.map(|(start, &penalty)| {
+                cx.check_cancelled()?;
+                Ok(self.fit_task(evidence, rows, start, penalty)?.0)
             })
-            .collect::<Result<Vec<_>>>()?;
-        let mut solutions: Vec<Vec<Factors>> = vec![Vec::with_capacity(rows.len()); penalties.len()];
-        for of_task in tasks {
-            solutions.iter_mut().zip(of_task).for_each(|(solution, factors)| solution.push(factors));
-        }
-        Ok(solutions)
+            .collect()
+        })
     }
 
     fn coefficients(&self, solution: &Vec<Factors>, task: usize, model: ModelIndex) -> Option<Vec<f32>> {

@@ -53,6 +53,13 @@ pub enum Heads {
     Pyramid,
 }
 
+/// Rounds of the kinds that solve for their factors in turn, at most.
+const ROUNDS: usize = 10;
+/// A round that lowers the objective by less than this share of it is the last.
+const ENOUGH: f64 = 1e-4;
+/// Penalties of the kinds with few numbers to learn, which have to be held back less.
+const WEAKER_PENALTIES: [f32; 7] = [100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1];
+
 /// A kind of head: how it is fitted to what the trunk makes of the prompts.
 trait HeadKind: Sync {
     /// The heads of all tasks, on the standardised features.

@@ -6,9 +6,7 @@
 //!
 //! # Cost
 //! c (h + 1) numbers a task; O(n c h) a product with the Hessian, tasks in parallel.
-#![allow(clippy::indexing_slicing, reason = "rows has an entry a task")]
 
-use rayon::prelude::*;
 use router_core::{FitContext, ModelIndex, Result};
 
 use super::separate::{self, Coefficients, OfTask};
@@ -27,14 +25,7 @@ impl HeadKind for Residual {
         penalties: &[f32],
         cx: &FitContext,
     ) -> Result<Vec<Coefficients>> {
-        let tasks = (0..rows.len())
-            .into_par_iter()
-            .map(|task| {
-                cx.check_cancelled()?;
-                solve_task(evidence, task, &rows[task], penalties)
-            })
-            .collect::<Result<Vec<_>>>()?;
-        Ok(separate::by_penalty(tasks, penalties.len()))
+        separate::by_penalty(rows, penalties, cx, |task, rows| solve_task(evidence, task, rows, penalties))
     }
 
     fn coefficients(&self, heads: &Coefficients, task: usize, model: ModelIndex) -> Option<Vec<f32>> {

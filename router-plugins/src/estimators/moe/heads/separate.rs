@@ -1,8 +1,9 @@
 //! Heads that are plain weights, each for itself: as fitted, and as stored.
 #![allow(clippy::indexing_slicing, reason = "weights have a row a head, checked at construction")]
 
+use rayon::prelude::*;
 use router_core::artifact::{SlotReader, SlotWriter};
-use router_core::{Matrix, ModelIndex, Result};
+use router_core::{FitContext, Matrix, ModelIndex, Result};
 
 use super::Evidence;
 use super::stored::{HeadIndex, TaskHeads};
@@ -18,15 +19,28 @@ pub(super) fn find(heads: &Coefficients, task: usize, model: ModelIndex) -> Opti
     heads.get(task)?.iter().find(|(of, _)| *of == model).map(|(_, coefficients)| coefficients.clone())
 }
 
-/// The heads of all tasks under each penalty, from every task's under each.
-pub(super) fn by_penalty(tasks: Vec<Vec<OfTask>>, penalties: usize) -> Vec<Coefficients> {
-    let mut solutions: Vec<Coefficients> = vec![Vec::with_capacity(tasks.len()); penalties];
-    for of_task in tasks {
+/// The heads of all tasks under each of `penalties`. `solve` gives those of a task, whose number and prompts it is told, under
+/// each penalty; tasks run in parallel.
+///
+/// # Errors
+/// [`router_core::ErrorKind::Cancelled`]; whatever `solve` reports.
+pub(super) fn by_penalty<T: Clone + Send>(
+    rows: &[Vec<usize>],
+    penalties: &[f32],
+    cx: &FitContext,
+    solve: impl Fn(usize, &[usize]) -> Result<Vec<T>> + Sync,
+) -> Result<Vec<Vec<T>>> {
+    let of_tasks = rows.par_iter().enumerate().map(|(task, rows)| {
+        cx.check_cancelled()?;
+        solve(task, rows)
+    });
+    let mut solutions = vec![Vec::with_capacity(rows.len()); penalties.len()];
+    for of_task in of_tasks.collect::<Result<Vec<_>>>()? {
         for (solution, heads) in solutions.iter_mut().zip(of_task) {
             solution.push(heads);
         }
     }
-    solutions
+    Ok(solutions)
 }
 
 /// The heads on the trunk's own outputs, added to the general heads or standing for themselves.
