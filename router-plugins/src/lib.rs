@@ -18,6 +18,7 @@ pub mod http;
 pub(crate) mod linear_algebra;
 pub mod models;
 pub mod neighbors;
+mod nested;
 #[cfg(feature = "candle")]
 pub mod nn;
 pub mod policies;

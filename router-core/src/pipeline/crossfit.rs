@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use crate::config::TasksConfig;
 use crate::context::FitContext;
 use crate::drift::confidence;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pipeline::fit::UnfittedRouter;
 use crate::pipeline::inference::estimate_parts;
 use crate::tasks::Tasks;
@@ -19,10 +19,8 @@ use crate::types::task::{TaskDistribution, TaskId, TaskMap};
 
 /// The folds of `set`, or none if it is too small to be split (fewer than two groups of near duplicates, or a part without
 /// an outcome). With fewer groups than `count`, as many folds as groups.
-pub(crate) fn folds(set: &TrainingSet, count: usize, cx: &FitContext) -> Option<Folds> {
-    let groups: Vec<u32> = (0..set.len()).map(|row| set.group(row)).collect();
-    let distinct = groups.iter().collect::<std::collections::BTreeSet<_>>().len();
-    let folds = Folds::new(&groups, count.min(distinct), cx.seed()).ok()?;
+pub fn cross_fit_folds(set: &TrainingSet, count: usize, cx: &FitContext) -> Option<Folds> {
+    let folds = set.folds(count, cx.seed())?;
     let has_outcome = |rows: &[usize]| rows.iter().any(|&row| !set.outcomes().row(row).is_empty());
     (0..folds.count()).all(|fold| has_outcome(&folds.split(fold).0)).then_some(folds)
 }
@@ -124,7 +122,10 @@ pub(crate) fn gather(set: &TrainingSet, rows: &[usize]) -> crate::types::matrix:
 }
 
 /// One estimate of the cross-fitted parts for every row, each fold by an aggregator that was fitted on the other folds.
-pub(crate) fn aggregate(
+///
+/// # Errors
+/// [`crate::ErrorKind::Shape`] for estimates of other prompts or models; [`crate::ErrorKind::Cancelled`]; whatever the aggregator reports.
+pub fn aggregate_held_out(
     aggregator: &dyn DynAggregator,
     set: &TrainingSet,
     parts: &[PartInfo],
@@ -132,9 +133,15 @@ pub(crate) fn aggregate(
     folds: &Folds,
     cx: &FitContext,
 ) -> Result<Estimates> {
+    let shape = (set.len(), set.models().len());
+    if let Some(other) = cross_fitted.iter().map(Estimates::quality).find(|part| (part.rows(), part.cols()) != shape) {
+        let found = format!("{} x {}", other.rows(), other.cols());
+        return Err(Error::shape("cross-fitted estimates", format!("{} x {}", shape.0, shape.1), found));
+    }
     let mut all = Estimates::new();
-    all.reset(set.len(), set.models().len());
+    all.reset(shape.0, shape.1);
     for fold in 0..folds.count() {
+        cx.check_cancelled()?;
         let (train, rows) = folds.split(fold);
         let gather = |rows: &[usize]| -> Vec<Estimates> {
             cross_fitted.iter().map(|estimates| estimates.gather(rows)).collect()

@@ -130,7 +130,7 @@ impl UnfittedRouter {
         cx.check_cancelled()?;
 
         let folds = if learns_parts || learns_policy {
-            crossfit::folds(set, self.config.cross_fit.folds, &cx.child("cross_fit"))
+            crossfit::cross_fit_folds(set, self.config.cross_fit.folds, &cx.child("cross_fit"))
         } else {
             None
         };
@@ -146,7 +146,7 @@ impl UnfittedRouter {
         let costs = CostModel::fit(set, self.config.cost.nominal_output_tokens);
         let held_out = match (&folds, &cross_fitted) {
             (Some(folds), Some(cross_fitted)) if learns_policy => {
-                Some(crossfit::aggregate(&*self.aggregator, set, &parts, cross_fitted, folds, &aggregator_cx)?)
+                Some(crossfit::aggregate_held_out(&*self.aggregator, set, &parts, cross_fitted, folds, &aggregator_cx)?)
             }
             _ => None,
         };
@@ -235,7 +235,7 @@ impl UnfittedRouter {
         let held_out = match &self.classifier {
             Some(classifier) if tasks.count() > 0 => {
                 let cx = cx.child("classifier/held_out");
-                crossfit::folds(set, self.config.cross_fit.folds.min(ASSIGNMENT_FOLDS), &cx)
+                crossfit::cross_fit_folds(set, self.config.cross_fit.folds.min(ASSIGNMENT_FOLDS), &cx)
                     .map(|folds| crossfit::assign(&**classifier, set, tasks.map(), &self.config.tasks, folds, &cx))
                     .transpose()?
             }

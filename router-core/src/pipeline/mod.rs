@@ -16,6 +16,7 @@ mod inference;
 mod router;
 
 pub use builder::RouterBuilder;
+pub use crossfit::{aggregate_held_out, cross_fit_folds};
 pub use explain::{Explanation, ModelExplanation, TaskExplanation};
 pub use fit::{UnfittedRouter, embed_in_batches};
 pub use inference::{BATCH, Prediction, RouteBuffers};

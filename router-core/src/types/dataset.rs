@@ -7,6 +7,8 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::seed::Seed;
+use crate::types::folds::Folds;
 use crate::types::matrix::{Matrix, MatrixView};
 use crate::types::model::ModelPool;
 use crate::types::outcome::Outcomes;
@@ -214,6 +216,14 @@ impl TrainingSet {
     /// The row of the data set that every row of this set stands for.
     pub fn rows(&self) -> &[usize] {
         &self.rows
+    }
+
+    /// `count` folds of the rows that keep groups of near duplicates together, or as many as there are groups; none for fewer than
+    /// two groups, or `count` below 2.
+    pub fn folds(&self, count: usize, seed: &Seed) -> Option<Folds> {
+        let groups: Vec<u32> = (0..self.len()).map(|row| self.group(row)).collect();
+        let distinct = groups.iter().collect::<BTreeSet<_>>().len();
+        Folds::new(&groups, count.min(distinct), seed).ok()
     }
 
     /// The named rows of this set, in their order.

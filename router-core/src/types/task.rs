@@ -105,7 +105,7 @@ impl TaskMap {
     /// If there is no such prompt.
     pub fn restrict(&self, rows: &[usize]) -> Self {
         let assignments = rows.iter().map(|&row| self.assignments[row]).collect();
-        Self { assignments, ..self.clone() }
+        Self { assignments, count: self.count, hierarchy: self.hierarchy.clone() }
     }
 
     /// Number of tasks.

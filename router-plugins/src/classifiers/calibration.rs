@@ -14,7 +14,6 @@
     reason = "rows are those of the set, tasks are below its count, models below the pool's"
 )]
 
-use router_core::Folds;
 use router_core::config::TasksConfig;
 use router_core::prelude::*;
 
@@ -29,11 +28,8 @@ pub(super) fn split(
     held_out_share: f64,
     cx: &FitContext,
 ) -> Option<(Vec<usize>, Vec<usize>)> {
-    let groups: Vec<u32> = (0..set.len()).map(|row| set.group(row)).collect();
-    let distinct = groups.iter().collect::<std::collections::BTreeSet<_>>().len();
-    let folds = (1.0 / held_out_share).round().max(2.0) as usize;
-    let folds = Folds::new(&groups, folds.min(distinct), cx.seed()).ok()?;
-    let (held_in, held_out) = folds.split(0);
+    let count = (1.0 / held_out_share).round().max(2.0) as usize;
+    let (held_in, held_out) = set.folds(count, cx.seed())?.split(0);
     let has_task = held_in.iter().any(|&row| tasks.map().assignments()[row].is_some());
     let has_outcome = held_in.iter().any(|&row| !set.outcomes().row(row).is_empty());
     (has_task && has_outcome).then_some((held_in, held_out))

@@ -17,8 +17,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::nested::{self, Built};
 use crate::neighbors::normalize;
+use crate::nested::{self, Built};
 
 /// Version of the algorithm. A change of any vector for the same parts changes it, and so the fingerprint.
 const ALGORITHM: u32 = 1;
@@ -56,7 +56,7 @@ pub struct ConcatConfig {
     pub parts: Vec<ConcatPart>,
     #[serde(skip)]
     #[schemars(skip)]
-    built: Built,
+    built: Built<EmbedderRole>,
 }
 
 impl Default for ConcatConfig {
@@ -88,7 +88,7 @@ embedder = { use = "features" }
     fn prepare(&mut self, registry: &Registry) -> Result<()> {
         let mut built = Vec::with_capacity(self.parts.len());
         for (at, ConcatPart { embedder, .. }) in self.parts.iter_mut().enumerate() {
-            built.push(nested::build(registry, embedder, &format!("parts[{at}].embedder"))?);
+            built.push(nested::build::<EmbedderRole>(registry, embedder, &format!("parts[{at}].embedder"))?);
         }
         self.built = Built(built);
         Ok(())
@@ -232,7 +232,7 @@ impl Persist for ConcatEmbedder {
         let named: Vec<(String, f64)> = reader.get_json("parts")?;
         let mut parts = Vec::with_capacity(named.len());
         for (at, (name, weight)) in named.into_iter().enumerate() {
-            let embedder = nested::load(reader, &format!("part{at}"), &name)?;
+            let embedder = nested::load::<EmbedderRole>(reader, &format!("part{at}"), &name)?;
             parts.push(Part { name, weight, embedder });
         }
         Self::new(parts).map_err(|error| reader.corrupt(&error.to_string()))

@@ -3,7 +3,6 @@
 pub mod concat;
 pub mod features;
 pub mod hashing;
-mod nested;
 mod ngrams;
 pub mod principal_components;
 #[cfg(feature = "remote")]

@@ -22,9 +22,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::nested::{self, Built};
 use crate::linear_algebra::dominant::dominant_eigen;
 use crate::neighbors::dot;
+use crate::nested::{self, Built};
 
 /// Version of the algorithm. A change of any vector for the same texts changes it, and so the fingerprint.
 const ALGORITHM: u32 = 1;
@@ -43,7 +43,7 @@ pub struct PrincipalComponentsConfig {
     pub embedder: ComponentConfig,
     #[serde(skip)]
     #[schemars(skip)]
-    built: Built,
+    built: Built<EmbedderRole>,
 }
 
 impl Default for PrincipalComponentsConfig {
@@ -66,7 +66,7 @@ impl PluginConfig for PrincipalComponentsConfig {
     const EXAMPLE: &'static str = "dimension = 64\nembedder = { use = \"hashing\", dimension = 512, words = [1, 1], characters = [3, 3], character_weight = 0.7, sublinear = true, lowercase = true, fold_digits = true, hash_seed = 0 }\n";
 
     fn prepare(&mut self, registry: &Registry) -> Result<()> {
-        self.built = Built(vec![nested::build(registry, &mut self.embedder, "embedder")?]);
+        self.built = Built(vec![nested::build::<EmbedderRole>(registry, &mut self.embedder, "embedder")?]);
         Ok(())
     }
 }
@@ -225,7 +225,7 @@ impl Persist for PrincipalComponentsEmbedder {
 
     fn load(reader: &SlotReader<'_>) -> Result<Self> {
         let name: String = reader.get_json("name")?;
-        let embedder = nested::load(reader, "embedder", &name)?;
+        let embedder = nested::load::<EmbedderRole>(reader, "embedder", &name)?;
         Self::new(name, embedder, reader.get_f32("mean")?, reader.get_matrix("components")?)
             .map_err(|error| reader.corrupt(&error.to_string()))
     }

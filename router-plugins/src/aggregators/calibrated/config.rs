@@ -1,15 +1,14 @@
 //! Parameters of the `calibrated` aggregator.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::Arc;
 
 use router_core::ComponentConfig;
 use router_core::prelude::*;
-use router_core::traits::DynAggregator;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::nested::{self, Built};
 
 /// The kind of the maps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -36,28 +35,12 @@ pub struct CalibratedConfig {
     pub of: ComponentConfig,
     #[serde(skip)]
     #[schemars(skip)]
-    pub(super) built: Built,
+    pub(super) built: Built<AggregatorRole>,
 }
 
 impl Default for CalibratedConfig {
     fn default() -> Self {
         Self { method: Method::default(), folds: 5, of: ComponentConfig::new("weighted"), built: Built::default() }
-    }
-}
-
-/// The inner aggregator once the registry has built it: nothing but what `of` says.
-#[derive(Clone, Default)]
-pub(super) struct Built(pub(super) Option<Arc<dyn DynAggregator>>);
-
-impl fmt::Debug for Built {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "built" } else { "not built" })
-    }
-}
-
-impl PartialEq for Built {
-    fn eq(&self, _other: &Self) -> bool {
-        true
     }
 }
 
@@ -70,15 +53,7 @@ impl PluginConfig for CalibratedConfig {
         "method = \"beta\"\nfolds = 5\nof = { use = \"stacking\", intercept_shrinkage = 100.0 }\n";
 
     fn prepare(&mut self, registry: &Registry) -> Result<()> {
-        let parameters = Value::Object(self.of.parameters.clone());
-        let (component, resolved) = registry.build::<AggregatorRole>(&self.of.name, parameters).map_err(|error| {
-            let field = error.field().map_or_else(|| "of".to_owned(), |field| format!("of.{field}"));
-            error.at_field(field)
-        })?;
-        if let Value::Object(resolved) = resolved {
-            self.of.parameters = resolved;
-        }
-        self.built = Built(Some(Arc::from(component)));
+        self.built = Built(vec![nested::build::<AggregatorRole>(registry, &mut self.of, "of")?]);
         Ok(())
     }
 }

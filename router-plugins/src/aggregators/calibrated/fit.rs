@@ -1,16 +1,14 @@
 //! Fits the maps on estimates that have not seen their rows.
 
-use std::collections::BTreeSet;
-
-use router_core::Folds;
+use router_core::pipeline::{aggregate_held_out, cross_fit_folds};
 use router_core::prelude::*;
-use router_core::traits::DynAggregator;
 
 use super::config::{CalibratedConfig, Method};
 use super::fitted::CalibratedAggregator;
 use super::map::{Map, Point};
 use super::reliability::Reliability;
 use super::{beta, isotonic};
+use crate::nested;
 
 impl Aggregator for CalibratedConfig {
     type Fitted = CalibratedAggregator;
@@ -20,19 +18,15 @@ impl Aggregator for CalibratedConfig {
     }
 
     fn fit(&self, evidence: &AggregatorEvidence<'_>, cx: &FitContext) -> Result<CalibratedAggregator> {
-        let Some(inner) = &self.built.0 else {
-            return Err(Error::new(
-                ErrorKind::Usage,
-                "the aggregator in `calibrated` has not been looked up in a registry",
-            )
-            .help("give the configuration to a RouterBuilder, or call `prepare` first"));
-        };
+        let inner = self.built.0.first().ok_or_else(|| nested::unprepared(Self::NAME))?;
         let fitted = inner.fit(evidence, &cx.child("of"))?;
         let set = evidence.set;
         let mut maps = vec![Map::Identity; set.models().len()];
         let mut reliability = None;
-        if let (Some(parts), Some(folds)) = (evidence.cross_fitted, folds(set, self.folds, &cx.child("folds"))) {
-            let estimates = held_out(&**inner, evidence, parts, &folds, cx)?;
+        if let (Some(parts), Some(folds)) =
+            (evidence.cross_fitted, cross_fit_folds(set, self.folds, &cx.child("folds")))
+        {
+            let estimates = aggregate_held_out(&**inner, set, evidence.parts, parts, &folds, cx)?;
             let rows: Vec<usize> = (0..set.len()).collect();
             let before = points(set, &estimates, &rows);
             maps = before.iter().map(|points| self.map(points)).collect();
@@ -62,47 +56,6 @@ impl CalibratedConfig {
             Method::Beta => beta::fit(points),
         }
     }
-}
-
-/// As many folds as asked for, or as there are groups of near duplicates; none if there are no two, or a part has no outcome.
-fn folds(set: &TrainingSet, count: usize, cx: &FitContext) -> Option<Folds> {
-    let groups: Vec<u32> = (0..set.len()).map(|row| set.group(row)).collect();
-    let distinct = groups.iter().collect::<BTreeSet<_>>().len();
-    let folds = Folds::new(&groups, count.min(distinct), cx.seed()).ok()?;
-    let has_outcome = |rows: &[usize]| rows.iter().any(|&row| !set.outcomes().row(row).is_empty());
-    (0..folds.count()).all(|fold| has_outcome(&folds.split(fold).0)).then_some(folds)
-}
-
-/// The inner aggregator's estimate of every row, fitted on the other folds.
-fn held_out(
-    inner: &dyn DynAggregator,
-    evidence: &AggregatorEvidence<'_>,
-    parts: &[Estimates],
-    folds: &Folds,
-    cx: &FitContext,
-) -> Result<Estimates> {
-    let set = evidence.set;
-    let shape = (set.len(), set.models().len());
-    if let Some(other) = parts.iter().map(Estimates::quality).find(|part| (part.rows(), part.cols()) != shape) {
-        let found = format!("{} x {}", other.rows(), other.cols());
-        return Err(Error::shape("cross-fitted estimates", format!("{} x {}", shape.0, shape.1), found));
-    }
-    let mut all = Estimates::new();
-    all.reset(shape.0, shape.1);
-    for fold in 0..folds.count() {
-        cx.check_cancelled()?;
-        let (train, rows) = folds.split(fold);
-        let gather = |rows: &[usize]| parts.iter().map(|part| part.gather(rows)).collect::<Vec<Estimates>>();
-        let (fit_on, apply_to) = (gather(&train), gather(&rows));
-        let subset = set.subset(&train)?;
-        let evidence = AggregatorEvidence { set: &subset, parts: evidence.parts, cross_fitted: Some(&fit_on) };
-        let fitted = inner.fit(&evidence, &cx.child(&format!("fold/{fold}")).silent())?;
-        let views: Vec<EstimatesView<'_>> = apply_to.iter().map(Estimates::view).collect();
-        let mut out = Estimates::new();
-        fitted.aggregate(&views, &mut out)?;
-        all.scatter(&rows, out.view());
-    }
-    Ok(all)
 }
 
 /// By model, the estimates of the outcomes of `rows` that count.

@@ -6,6 +6,7 @@ use router_core::traits::StoredAggregator;
 use super::config::Method;
 use super::map::Map;
 use super::reliability::Reliability;
+use crate::nested;
 
 /// Calibration that is ready.
 pub struct CalibratedAggregator {
@@ -104,7 +105,7 @@ impl Persist for CalibratedAggregator {
 
     fn load(reader: &SlotReader<'_>) -> Result<Self> {
         let name: String = reader.get_json("name")?;
-        let inner = reader.registry().load::<AggregatorRole>(&name, &reader.nested("of")?)?;
+        let inner = nested::load::<AggregatorRole>(reader, "of", &name)?;
         let (method, maps) = (reader.get_json("method")?, reader.get_json("maps")?);
         Self::new(name, inner, method, maps, reader.get_json("reliability")?)
             .map_err(|error| reader.corrupt(&error.to_string()))

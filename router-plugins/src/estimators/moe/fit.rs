@@ -1,8 +1,6 @@
 //! Phase 1: trunk and general heads; and the members of the ensemble.
 #![allow(clippy::indexing_slicing, reason = "one entry a training prompt, model or parameter, allocated here")]
 
-use std::collections::BTreeSet;
-
 use candle_core::{Device, Tensor, Var};
 use router_core::{
     Error, FitContext, Folds, Matrix, Outcomes, QualityEstimator, Result, SeedStream, Tasks, TrainingSet,
@@ -58,10 +56,8 @@ impl MoeConfig {
         if self.held_out <= 0.0 {
             return None;
         }
-        let groups: Vec<u32> = (0..set.len()).map(|row| set.group(row)).collect();
-        let distinct = groups.iter().collect::<BTreeSet<_>>().len();
-        let count = (self.held_out.recip().round() as usize).max(2).min(distinct);
-        let folds = Folds::new(&groups, count, &cx.seed().child("held-out")).ok()?;
+        let count = (self.held_out.recip().round() as usize).max(2);
+        let folds = set.folds(count, &cx.seed().child("held-out"))?;
         let told = |rows: &[usize]| rows.iter().any(|&row| set.outcomes().row(row).iter().any(|o| o.weight > 0.0));
         let usable = |fold| {
             let (train, held_out) = folds.split(fold);

@@ -3,8 +3,8 @@
 
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
+use router_core::ProgressBar;
 use router_core::prelude::*;
-use router_core::{Folds, ProgressBar};
 
 use super::ballots::{Ballots, LANES};
 use super::config::NeighborsConfig;
@@ -77,18 +77,15 @@ struct Worth {
 
 fn choose(config: &NeighborsConfig, set: &TrainingSet, points: &Matrix, cx: &FitContext) -> Result<Parameters> {
     let n = set.len();
-    let groups: Vec<u32> = (0..n).map(|row| set.group(row)).collect();
-    let distinct = groups.iter().collect::<std::collections::BTreeSet<_>>().len();
     let grid = Grid::new(config, n);
     if grid.len() == 1 {
         return Ok(Parameters { k: config.k.unwrap_or(n), ..grid.get(0) });
     }
-    if distinct < 2 {
+    let Some(folds) = set.folds(config.folds, &cx.seed().child("folds")) else {
         // Nothing can be held out: the rule of thumb, the square root of n, weighing all alike.
         let k = config.k.unwrap_or_else(|| (n as f64).sqrt().ceil() as usize);
         return Ok(Parameters { k, ..grid.get(grid.len() - 1) });
-    }
-    let folds = Folds::new(&groups, config.folds.min(distinct), &cx.seed().child("folds"))?;
+    };
     let splits: Vec<_> = (0..folds.count()).map(|fold| folds.split(fold)).collect();
     let grid = Grid::new(config, splits.iter().map(|(train, _)| train.len()).min().unwrap_or(n));
     let held_out = sample(n, cx);

@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
-use router_core::Folds;
 use router_core::prelude::*;
 
 use super::config::RidgeConfig;
@@ -126,12 +125,7 @@ fn choose_penalty(
     scaling: &Scaling,
     cx: &FitContext,
 ) -> Result<f64> {
-    let duplicates: Vec<u32> = (0..set.len()).map(|row| set.group(row)).collect();
-    let distinct = duplicates.iter().collect::<std::collections::BTreeSet<_>>().len();
-    if distinct < 2 {
-        return Ok(UNINFORMED_PENALTY);
-    }
-    let folds = Folds::new(&duplicates, config.folds.min(distinct), &cx.seed().child("folds"))?;
+    let Some(folds) = set.folds(config.folds, &cx.seed().child("folds")) else { return Ok(UNINFORMED_PENALTY) };
     let mut judged: Vec<&Group> = groups.iter().collect();
     judged.sort_by_key(|group| std::cmp::Reverse(group.rows.len() * group.models.len()));
     judged.truncate(JUDGED_GROUPS);
