@@ -2,12 +2,14 @@
 
 #![allow(clippy::indexing_slicing, reason = "one entry a row, feature or model, allocated here")]
 
+use pulp::Arch;
 use rand::RngExt;
 use rand::seq::index::sample;
 use router_core::SeedStream;
 use router_core::prelude::*;
 
 use super::config::ForestConfig;
+use super::sums::{BLOCK, Below, Numbers, Range};
 use super::targets::{MAXIMUM_WIDTH, Seen, Targets};
 
 /// A tree of cuts; node 0 is the root, children come after their parents.
@@ -42,8 +44,9 @@ pub(super) struct Grower<'a> {
 /// Buffers of a node: one entry a number that is looked at.
 #[derive(Default)]
 struct Scratch {
+    /// Which numbers are looked at; empty where all are.
     columns: Vec<usize>,
-    /// The looked-at numbers of one prompt.
+    /// The looked-at numbers of a block of prompts, unless they are all.
     values: Vec<f32>,
     least: Vec<f32>,
     greatest: Vec<f32>,
@@ -175,29 +178,29 @@ impl<'a> Grower<'a> {
     }
 }
 
-/// The looked-at numbers of a prompt: its embedding, or the `columns` of it.
-fn looked_at<'a>(embedding: &'a [f32], columns: &[usize], values: &'a mut Vec<f32>) -> &'a [f32] {
-    if columns.is_empty() {
-        return embedding;
-    }
-    values.clear();
-    values.extend(columns.iter().map(|&column| embedding[column]));
-    values
-}
-
 impl Scratch {
-    /// The least and the greatest of every looked-at number.
-    fn range(&mut self, embeddings: MatrixView<'_>, rows: &[u32], looked_at_count: usize) {
-        for (bound, at_first) in [(&mut self.least, f32::INFINITY), (&mut self.greatest, f32::NEG_INFINITY)] {
-            bound.clear();
-            bound.resize(looked_at_count, at_first);
+    /// Gathers the looked-at numbers of a block of prompts where they are not all; the others are read where they are.
+    fn gather(&mut self, embeddings: MatrixView<'_>, rows: &[u32]) {
+        self.values.clear();
+        if self.columns.is_empty() {
+            return;
         }
         for &row in rows {
-            let values = looked_at(embeddings.row(row as usize), &self.columns, &mut self.values);
-            for ((least, greatest), &value) in self.least.iter_mut().zip(&mut self.greatest).zip(values) {
-                *least = if value < *least { value } else { *least };
-                *greatest = if value > *greatest { value } else { *greatest };
-            }
+            let embedding = embeddings.row(row as usize);
+            self.values.extend(self.columns.iter().map(|&column| embedding[column]));
+        }
+    }
+
+    /// The least and the greatest of every looked-at number.
+    fn range(&mut self, embeddings: MatrixView<'_>, rows: &[u32], looked_at: usize) {
+        for (bound, at_first) in [(&mut self.least, f32::INFINITY), (&mut self.greatest, f32::NEG_INFINITY)] {
+            bound.clear();
+            bound.resize(looked_at, at_first);
+        }
+        for block in rows.chunks(BLOCK) {
+            self.gather(embeddings, block);
+            let numbers = Numbers::new(embeddings, block, &self.values, looked_at);
+            Arch::new().dispatch(Range { numbers: &numbers, least: &mut self.least, greatest: &mut self.greatest });
         }
     }
 
@@ -210,33 +213,38 @@ impl Scratch {
 
     /// Sums and numbers of the targets below every threshold.
     fn add_up(&mut self, embeddings: MatrixView<'_>, rows: &[u32], targets: &Seen) {
-        // The width is known to the compiler, which then keeps a target in registers.
+        // The width is known to the compiler, and with it how many numbers at a time have their sums in registers.
         match targets.width {
-            8 => self.add_up_of::<8>(embeddings, rows, targets),
-            16 => self.add_up_of::<16>(embeddings, rows, targets),
-            24 => self.add_up_of::<24>(embeddings, rows, targets),
-            _ => self.add_up_of::<MAXIMUM_WIDTH>(embeddings, rows, targets),
+            8 => self.add_up_of::<8, 8>(embeddings, rows, targets),
+            16 => self.add_up_of::<16, 4>(embeddings, rows, targets),
+            24 => self.add_up_of::<24, 2>(embeddings, rows, targets),
+            _ => self.add_up_of::<MAXIMUM_WIDTH, 2>(embeddings, rows, targets),
         }
     }
 
-    fn add_up_of<const WIDTH: usize>(&mut self, embeddings: MatrixView<'_>, rows: &[u32], targets: &Seen) {
+    fn add_up_of<const WIDTH: usize, const TILE: usize>(
+        &mut self,
+        embeddings: MatrixView<'_>,
+        rows: &[u32],
+        targets: &Seen,
+    ) {
         self.sums.clear();
         self.sums.resize(self.thresholds.len() * WIDTH, 0.0);
         self.counts.clear();
         self.counts.resize(self.thresholds.len(), 0.0);
-        let sums = self.sums.as_chunks_mut::<WIDTH>().0;
-        for &row in rows {
-            let Some(target) = targets.row(row).first_chunk::<WIDTH>() else { continue };
-            let values = looked_at(embeddings.row(row as usize), &self.columns, &mut self.values);
-            let entries = sums.iter_mut().zip(&mut self.counts);
-            for ((sum, count), (&value, &threshold)) in entries.zip(values.iter().zip(&self.thresholds)) {
-                // A product instead of a branch: which side a prompt falls on is as good as random.
-                let below = f32::from(u8::from(value < threshold));
-                *count += below;
-                for (sum, target) in sum.iter_mut().zip(target) {
-                    *sum += below * target;
-                }
+        for block in rows.chunks(BLOCK) {
+            self.gather(embeddings, block);
+            let mut seen = [[0.0; WIDTH]; BLOCK];
+            for (to, &row) in seen.iter_mut().zip(block) {
+                to.copy_from_slice(targets.row(row));
             }
+            Arch::new().dispatch(Below::<WIDTH, TILE> {
+                numbers: &Numbers::new(embeddings, block, &self.values, self.thresholds.len()),
+                targets: &seen,
+                thresholds: &self.thresholds,
+                sums: self.sums.as_chunks_mut().0,
+                counts: &mut self.counts,
+            });
         }
     }
 }

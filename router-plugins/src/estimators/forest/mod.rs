@@ -37,6 +37,7 @@
 mod config;
 mod fitted;
 mod grow;
+mod sums;
 mod targets;
 
 pub use config::ForestConfig;
