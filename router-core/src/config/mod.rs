@@ -77,11 +77,21 @@ pub struct CostConfig {
     /// Output tokens of a call where none were measured.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub nominal_output_tokens: u32,
+    /// An estimator that predicts the output tokens of every (prompt, model) pair, by its name and parameters as under
+    /// `[[estimators]]`. Left out, which is the default, a model's answers are expected to be of its mean length.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "any_component")]
+    pub output_tokens: Option<ComponentConfig>,
+}
+
+/// What the ranges of a section say of a component in it: nothing, since its own schema does.
+fn any_component(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": ["object", "null"] })
 }
 
 impl Default for CostConfig {
     fn default() -> Self {
-        Self { nominal_output_tokens: 500 }
+        Self { nominal_output_tokens: 500, output_tokens: None }
     }
 }
 

@@ -44,6 +44,11 @@ pub fn router_schema(registry: &Registry) -> Value {
         schema
     };
     let estimator = one_of(EstimatorRole::NAME);
+    let mut cost = section(schemars::schema_for!(CostConfig));
+    if let Some(output_tokens) = cost.pointer_mut("/properties/output_tokens").and_then(Value::as_object_mut) {
+        output_tokens.remove("type");
+        output_tokens.extend(estimator.as_object().cloned().unwrap_or_default());
+    }
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "RouterConfig",
@@ -60,7 +65,7 @@ pub fn router_schema(registry: &Registry) -> Value {
             "aggregator": one_of(AggregatorRole::NAME),
             "policy": one_of(PolicyRole::NAME),
             "tasks": section(schemars::schema_for!(TasksConfig)),
-            "cost": section(schemars::schema_for!(CostConfig)),
+            "cost": cost,
             "cross_fit": section(schemars::schema_for!(CrossFitConfig)),
         },
         "$defs": definitions,

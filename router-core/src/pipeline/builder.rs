@@ -83,6 +83,7 @@ pub struct RouterBuilder<'a> {
     policy: Option<Slot<PolicyRole>>,
     tasks: TasksConfig,
     cost: CostConfig,
+    output_tokens: Option<Slot<EstimatorRole>>,
     cross_fit: CrossFitConfig,
     error: Option<Error>,
 }
@@ -116,6 +117,7 @@ impl<'a> RouterBuilder<'a> {
             policy: None,
             tasks,
             cost,
+            output_tokens: None,
             cross_fit,
             error: None,
         }
@@ -169,7 +171,26 @@ impl<'a> RouterBuilder<'a> {
 
     /// How cost is expected.
     pub fn cost(mut self, cost: CostConfig) -> Self {
+        match cost.output_tokens.as_ref().map(|it| Slot::from_config(it, "cost.output_tokens", self.registry)) {
+            Some(Ok(slot)) => self.output_tokens = Some(slot),
+            Some(Err(error)) => {
+                self.error.get_or_insert(error);
+            }
+            None => self.output_tokens = None,
+        }
         self.cost = cost;
+        self
+    }
+
+    /// What predicts the output tokens of every (prompt, model) pair, for the expected cost.
+    pub fn output_tokens<C: Registrable<EstimatorRole>>(mut self, config: C) -> Self {
+        match Slot::<EstimatorRole>::of(config, self.registry) {
+            Ok(slot) => {
+                self.cost.output_tokens = Some(slot.config.clone());
+                self.output_tokens = Some(slot);
+            }
+            Err(error) => self.fail(error, "cost.output_tokens"),
+        }
         self
     }
 
@@ -210,7 +231,10 @@ impl<'a> RouterBuilder<'a> {
             aggregator: self.aggregator.as_ref().map(|slot| slot.config.clone()),
             policy: self.policy.as_ref().map(|slot| slot.config.clone()),
             tasks: self.tasks,
-            cost: self.cost,
+            cost: CostConfig {
+                output_tokens: self.output_tokens.as_ref().map(|slot| slot.config.clone()),
+                ..self.cost
+            },
             cross_fit: self.cross_fit,
         };
         // Checks the sections and that the parts fit together.
@@ -238,6 +262,7 @@ impl<'a> RouterBuilder<'a> {
                 .collect(),
             aggregator: aggregator.component,
             policy: policy.component,
+            output_tokens: self.output_tokens.map(|slot| slot.component),
         })
     }
 
@@ -269,6 +294,7 @@ impl<'a> RouterBuilder<'a> {
             aggregator: optional(config.aggregator.as_ref(), "aggregator", registry)?,
             policy: optional(config.policy.as_ref(), "policy", registry)?,
             tasks: config.tasks.clone(),
+            output_tokens: optional(config.cost.output_tokens.as_ref(), "cost.output_tokens", registry)?,
             cost: config.cost.clone(),
             cross_fit: config.cross_fit.clone(),
             ..Self::new(registry)

@@ -100,7 +100,7 @@ impl Router {
         decision: Decision,
     ) -> Result<Explanation> {
         let name = |model: usize| self.pool.name(model).to_owned();
-        let known = self.costs.known();
+        let known: Vec<bool> = self.costs.known().collect();
         let tokens = prompt.approximate_tokens();
         let mut models: Vec<ModelExplanation> = (0..self.pool.len())
             .map(|model| {

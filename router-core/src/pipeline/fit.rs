@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::RouterConfig;
 use crate::context::FitContext;
-use crate::cost::CostModel;
+use crate::cost::{CostModel, FittedLength, OutputLength};
 use crate::embedding_cache::{Counting, check_embeddings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::builder::RouterBuilder;
@@ -39,6 +39,7 @@ pub struct UnfittedRouter {
     pub(crate) estimators: Vec<(String, String, Box<dyn DynQualityEstimator>)>,
     pub(crate) aggregator: Box<dyn DynAggregator>,
     pub(crate) policy: Box<dyn DynPolicy>,
+    pub(crate) output_tokens: Option<Box<dyn DynQualityEstimator>>,
 }
 
 /// Everything between embedding and aggregation, fitted on one set of rows.
@@ -150,16 +151,30 @@ impl UnfittedRouter {
             }
             _ => None,
         };
+        let length = match &self.output_tokens {
+            Some(estimator) => OutputLength::fit(
+                &**estimator,
+                set,
+                &stages.tasks,
+                stages.classifier.as_deref(),
+                &self.config,
+                &cx.child("cost/output_tokens"),
+            )?,
+            None => None,
+        };
+        let calibration = length.as_ref().map(|fitted| fitted.length.calibration.clone());
+        let costs = costs.with_output_length(calibration);
         let mut cost_usd = Matrix::zeros(set.len(), set.models().len());
         for (row, prompt) in set.prompts().enumerate() {
-            costs.expected_row(prompt.approximate_tokens(), cost_usd.row_mut(row));
+            let lengths = length.as_ref().map_or(&[][..], |length| length.held_out.row(row));
+            costs.expected_row(prompt.approximate_tokens(), lengths, cost_usd.row_mut(row));
         }
         let policy = self.policy.fit(
             &PolicyEvidence {
                 set,
                 cross_fitted: held_out.as_ref().map(crate::types::estimates::Estimates::view),
                 cost_usd: cost_usd.view(),
-                known_cost: &costs.known(),
+                known_cost: &costs.known().collect::<Vec<_>>(),
             },
             &cx.child("policy"),
         )?;
@@ -188,6 +203,7 @@ impl UnfittedRouter {
             aggregator,
             policy,
             costs,
+            output_length: length.map(|FittedLength { length, .. }| length),
             cards,
             drift,
             data_fingerprint,

@@ -2,7 +2,6 @@
 
 use rayon::prelude::*;
 
-use crate::cost::CostModel;
 use crate::error::{Error, Result};
 use crate::pipeline::router::Router;
 use crate::traits::{
@@ -23,6 +22,7 @@ pub struct RouteBuffers {
     tasks: TaskDistribution,
     parts: Vec<Estimates>,
     aggregate: Estimates,
+    lengths: Estimates,
     cost_usd: Matrix,
     known_cost: Vec<bool>,
     eligible: Eligibility,
@@ -175,10 +175,33 @@ impl Router {
         }
         let views: Vec<EstimatesView<'_>> = buffers.parts.iter().map(Estimates::view).collect();
         self.aggregator.aggregate(&views, &mut buffers.aggregate)?;
-        expected_cost(&self.costs, prompts, &buffers.aggregate, &mut buffers.cost_usd, self.pool.len());
-        if buffers.known_cost.len() != self.pool.len() || buffers.aggregate.cost_usd().is_some() {
-            buffers.known_cost =
-                if buffers.aggregate.cost_usd().is_some() { vec![true; self.pool.len()] } else { self.costs.known() };
+        self.expect_cost(&batch, &buffers.aggregate, &mut buffers.lengths, &mut buffers.cost_usd)?;
+        let is_estimated = buffers.aggregate.cost_usd().is_some();
+        buffers.known_cost.clear();
+        buffers.known_cost.extend(self.costs.known().map(|known| known || is_estimated));
+        Ok(())
+    }
+
+    /// The expected cost of every pair: the quality estimators' where they have one, otherwise the cost model's, for answers of
+    /// the length that is expected or of mean length.
+    fn expect_cost(
+        &self,
+        batch: &QueryBatch<'_>,
+        aggregate: &Estimates,
+        lengths: &mut Estimates,
+        out: &mut Matrix,
+    ) -> Result<()> {
+        out.reset(batch.prompts.len(), self.pool.len());
+        if let Some(estimated) = aggregate.cost_usd() {
+            out.as_mut_slice().copy_from_slice(estimated.as_slice());
+            return Ok(());
+        }
+        if let Some(length) = &self.output_length {
+            length.estimate(batch, lengths)?;
+        }
+        for (row, prompt) in batch.prompts.iter().enumerate() {
+            let lengths = if self.output_length.is_some() { lengths.quality().row(row) } else { &[] };
+            self.costs.expected_row(prompt.approximate_tokens(), lengths, out.row_mut(row));
         }
         Ok(())
     }
@@ -230,18 +253,6 @@ impl Router {
 
     fn has_context_windows(&self) -> bool {
         self.pool.models().iter().any(|model| model.context_window.is_some())
-    }
-}
-
-/// The expected cost of every pair: the estimators' where they have one, otherwise the cost model's.
-fn expected_cost(costs: &CostModel, prompts: PromptsView<'_>, aggregate: &Estimates, out: &mut Matrix, models: usize) {
-    out.reset(prompts.len(), models);
-    if let Some(estimated) = aggregate.cost_usd() {
-        out.as_mut_slice().copy_from_slice(estimated.as_slice());
-        return;
-    }
-    for (row, prompt) in prompts.iter().enumerate() {
-        costs.expected_row(prompt.approximate_tokens(), out.row_mut(row));
     }
 }
 

@@ -16,8 +16,10 @@ mod inference;
 mod router;
 
 pub use builder::RouterBuilder;
+pub(crate) use crossfit::gather;
 pub use crossfit::{aggregate_held_out, cross_fit_folds};
 pub use explain::{Explanation, ModelExplanation, TaskExplanation};
 pub use fit::{UnfittedRouter, embed_in_batches};
+pub(crate) use inference::estimate_parts;
 pub use inference::{BATCH, Prediction, RouteBuffers};
 pub use router::Router;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::artifact::{ArtifactReader, ArtifactWriter, ErasedPersist, FORMAT_VERSION, Manifest, SlotReader};
 use crate::config::RouterConfig;
 use crate::context::FitContext;
-use crate::cost::CostModel;
+use crate::cost::{CostModel, OUTPUT_LENGTH_SLOT, OutputLength};
 use crate::drift::DriftReference;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::fit::embed_in_batches;
@@ -38,6 +38,7 @@ pub struct Router {
     pub(crate) aggregator: Box<dyn StoredAggregator>,
     pub(crate) policy: Box<dyn StoredPolicy>,
     pub(crate) costs: CostModel,
+    pub(crate) output_length: Option<OutputLength>,
     pub(crate) cards: TaskCards,
     pub(crate) drift: Option<DriftReference>,
     pub(crate) data_fingerprint: String,
@@ -85,6 +86,14 @@ impl Router {
     pub fn findings(&self) -> Vec<String> {
         let mut findings = self.aggregator.findings(&self.pool);
         findings.extend(self.policy.findings(&self.pool));
+        match &self.output_length {
+            Some(length) => findings.push(length.finding()),
+            None if self.config.cost.output_tokens.is_some() => findings.push(
+                "expected cost: no output tokens were measured, so every answer is expected to be of its model's mean length"
+                    .to_owned(),
+            ),
+            None => {}
+        }
         findings
     }
 
@@ -169,6 +178,9 @@ impl Router {
         writer.put_slot("aggregator", &*self.aggregator)?;
         writer.put_slot("policy", &*self.policy)?;
         writer.put_slot("cost", &self.costs)?;
+        if let Some(length) = &self.output_length {
+            writer.put_slot(OUTPUT_LENGTH_SLOT, &*length.estimator)?;
+        }
         if let Some(drift) = &self.drift {
             writer.put_slot(DRIFT, drift)?;
         }
@@ -269,6 +281,17 @@ impl Router {
         let policy = load_slot::<PolicyRole>(reader, "policy", &named(&config.policy, "policy")?)?;
         let costs = reader.read_slot("cost", |_, slot| slot.load::<CostModel>())?;
         costs.check(&pool)?;
+        let output_length = match (costs.output_length(), &config.cost.output_tokens) {
+            (Some(calibration), Some(component)) => {
+                let estimator = load_slot::<EstimatorRole>(reader, OUTPUT_LENGTH_SLOT, &component.name)?;
+                let calibration = calibration.clone();
+                if estimator.models() != pool.len() {
+                    return Err(damaged(format!("`{OUTPUT_LENGTH_SLOT}` does not belong to this pool of models")));
+                }
+                Some(OutputLength { estimator, calibration })
+            }
+            _ => None,
+        };
         let drift = if reader.has_slot(DRIFT) {
             let drift = reader.read_slot(DRIFT, |_, slot| slot.load::<DriftReference>())?;
             if drift.tasks() != cards.tasks.len() || drift.dimension() != manifest.dimension {
@@ -287,6 +310,7 @@ impl Router {
             aggregator,
             policy,
             costs,
+            output_length,
             cards,
             drift,
             data_fingerprint: manifest.data_fingerprint.clone(),

@@ -256,6 +256,21 @@ impl TrainingSet {
         Ok(Self { dataset: Arc::clone(&self.dataset), rows, embeddings, outcomes })
     }
 
+    /// The same prompts and embeddings with other outcomes, for what is learned about the models beside quality.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Shape`] for outcomes of another number of prompts or models; [`ErrorKind::Data`] for none.
+    pub fn with_outcomes(&self, outcomes: Outcomes) -> Result<Self> {
+        let shape = |outcomes: &Outcomes| format!("{} x {}", outcomes.prompts(), outcomes.models());
+        if shape(&outcomes) != shape(&self.outcomes) {
+            return Err(Error::shape("outcomes", shape(&self.outcomes), shape(&outcomes)));
+        }
+        if outcomes.is_empty() {
+            return Err(Error::new(ErrorKind::Data, "there is no outcome to train on"));
+        }
+        Ok(Self { outcomes: Arc::new(outcomes), ..self.clone() })
+    }
+
     fn check_rows(&self, rows: &[usize]) -> Result<()> {
         match rows.iter().find(|&&row| row >= self.len()) {
             Some(row) => Err(Error::shape("row of a training set", format!("below {}", self.len()), row)),

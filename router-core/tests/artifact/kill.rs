@@ -57,29 +57,38 @@ fn an_artifact_is_whole_whenever_its_writer_is_killed() {
     let place = directory.path().join("artifact");
     let mut stream = Seed::root(11).stream("kill");
     let (mut found, mut amid, mut absent) = ([0, 0], 0, 0);
-    for kill in 0..KILLS {
+    // How long a process may live at most, in microseconds, where nothing was there and where something was. It grows with every
+    // process that wrote nothing whole and shrinks with every one that did, so that kills hit writes however slow the disk is.
+    let mut reach = [3_000.0f64, 20_000.0];
+    let mut kills = 0;
+    while kills < KILLS || (kills < 20 * KILLS && (found.contains(&0) || amid == 0)) {
+        let kill = kills;
+        kills += 1;
         // Every fourth time nothing is there yet: then there may be nothing still, but never a part.
         let fresh = kill % 4 == 0;
         if fresh && place.exists() {
             fs::remove_dir_all(&place).unwrap();
         }
         let was_there = place.exists();
+        let before = was_there.then(|| read(&place));
         let mut child = start(&place);
-        std::thread::sleep(Duration::from_micros(stream.random_range(0..if fresh { 3_000 } else { 20_000 })));
+        std::thread::sleep(Duration::from_micros((stream.random::<f64>() * reach[usize::from(was_there)]) as u64));
         child.kill().unwrap();
         child.wait().unwrap();
         amid += usize::from(!leftovers(directory.path()).is_empty());
         if !place.exists() {
             assert!(!was_there, "kill {kill}: the older artifact is gone");
             absent += 1;
+            reach[0] *= 1.2;
             continue;
         }
         Router::load(&place, &registry).unwrap_or_else(|error| panic!("kill {kill}: {error}"));
         let files = read(&place);
+        reach[usize::from(was_there)] *= if before.as_ref() == Some(&files) { 1.2 } else { 0.9 };
         let which = whole.iter().position(|whole| *whole == files);
         found[which.unwrap_or_else(|| panic!("kill {kill}: neither the one nor the other"))] += 1;
     }
-    println!("{KILLS} kills: {found:?} whole, {absent} before the first was there, {amid} amid a write");
+    println!("{kills} kills: {found:?} whole, {absent} before the first was there, {amid} amid a write");
     assert!(found[0] > 0 && found[1] > 0 && amid > 0, "the kills hit nothing: {found:?}, {amid}");
     // Whatever they left is removed by the next writer.
     router(&registry, 3).save(&place).unwrap();

@@ -1,56 +1,30 @@
-//! What a call costs: measured where it was, estimated from price and tokens where it was not.
+//! The cost of a call before it is made.
 #![allow(clippy::indexing_slicing, reason = "one entry a model of the pool, checked at construction")]
 
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::{Persist, SlotReader, SlotWriter};
+use crate::cost::LengthCalibration;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::dataset::TrainingSet;
-use crate::types::model::{Model, ModelIndex, ModelPool};
-use crate::types::outcome::Outcome;
-use crate::types::prompt::Prompt;
-
-/// How a cost is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CostKind {
-    /// Measured for every call counted.
-    Measured,
-    /// Estimated from price and tokens for at least one call counted.
-    Estimated,
-    /// Unknown for at least one call counted.
-    None,
-}
-
-/// What the call behind `outcome` cost in US dollars, and how that is known.
-///
-/// Measured cost where there is one; otherwise input price x prompt tokens + output price x output tokens, with a rough count
-/// of the prompt's tokens and `nominal_output_tokens` where tokens were not measured; `None` without a price.
-pub fn call_cost(
-    outcome: &Outcome,
-    prompt: &Prompt,
-    model: &Model,
-    nominal_output_tokens: u32,
-) -> Option<(f64, CostKind)> {
-    if let Some(cost) = outcome.cost_usd {
-        return Some((cost, CostKind::Measured));
-    }
-    let input = outcome.input_tokens.unwrap_or_else(|| prompt.approximate_tokens());
-    let output = outcome.output_tokens.unwrap_or(nominal_output_tokens);
-    model.price(f64::from(input), f64::from(output)).map(|cost| (cost, CostKind::Estimated))
-}
+use crate::types::model::{ModelIndex, ModelPool};
 
 /// Expects the cost of a call before it is made, from prices and what was measured in training.
 ///
 /// For a model with prices: price x tokens, with the prompt's tokens, the model's mean output tokens in training (or the
 /// nominal ones), scaled so that the mean over training agrees with measured costs where there are any. For a model without
-/// prices but with measured costs: their mean. Otherwise unknown. Cost: O(outcomes) to fit, O(1) a pair to expect.
+/// prices but with measured costs: their mean. Otherwise unknown. Where the configuration names an estimator of output tokens
+/// (`cost.output_tokens`), the part that the answer causes is multiplied by how much longer than the model's mean the answer to
+/// this prompt is expected to be. Cost: O(outcomes) to fit, O(1) a pair to expect.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CostModel {
     /// US dollars for a prompt token, a model.
     per_prompt_token: Vec<f64>,
     /// US dollars a call whatever the prompt, a model; `None` where the cost is unknown.
     per_call: Vec<Option<f64>>,
+    /// What held-out predictions of output tokens said, where they are predicted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    output_length: Option<LengthCalibration>,
 }
 
 impl CostModel {
@@ -96,26 +70,39 @@ impl CostModel {
                 }
             }
         }
-        Self { per_prompt_token, per_call }
+        Self { per_prompt_token, per_call, output_length: None }
     }
 
-    /// The expected cost in US dollars of sending a prompt of so many tokens to `model`; `None` where unknown.
+    /// The same, with what held-out predictions of output tokens said.
+    pub(crate) fn with_output_length(self, output_length: Option<LengthCalibration>) -> Self {
+        Self { output_length, ..self }
+    }
+
+    pub(crate) fn output_length(&self) -> Option<&LengthCalibration> {
+        self.output_length.as_ref()
+    }
+
+    /// The expected cost in US dollars of sending a prompt of so many tokens to `model`, for an answer of mean length; `None`
+    /// where unknown.
     pub fn expected(&self, model: ModelIndex, prompt_tokens: u32) -> Option<f64> {
         let per_call = (*self.per_call.get(model)?)?;
         Some(per_call + self.per_prompt_token[model] * f64::from(prompt_tokens))
     }
 
     /// Which models have a known cost.
-    pub fn known(&self) -> Vec<bool> {
-        self.per_call.iter().map(Option::is_some).collect()
+    pub fn known(&self) -> impl ExactSizeIterator<Item = bool> + '_ {
+        self.per_call.iter().map(Option::is_some)
     }
 
     /// Writes the expected cost of every model into `out`; for a model of unknown cost the highest of the known ones, so that
-    /// an unknown price never looks like a bargain (0 if no cost is known at all).
-    pub fn expected_row(&self, prompt_tokens: u32, out: &mut [f32]) {
+    /// an unknown price never looks like a bargain (0 if no cost is known at all). `lengths` holds the expected length of every
+    /// model's answer against its mean, and is empty where all are expected to be of that.
+    pub fn expected_row(&self, prompt_tokens: u32, lengths: &[f32], out: &mut [f32]) {
         let mut highest = 0.0f32;
         for (model, cost) in out.iter_mut().enumerate() {
-            if let Some(expected) = self.expected(model, prompt_tokens) {
+            if let Some(per_call) = self.per_call[model] {
+                let length = lengths.get(model).map_or(1.0, |&length| f64::from(length));
+                let expected = per_call * length + self.per_prompt_token[model] * f64::from(prompt_tokens);
                 *cost = expected as f32;
                 highest = highest.max(*cost);
             }
@@ -131,7 +118,8 @@ impl CostModel {
     /// [`ErrorKind::Artifact`] if this is not a cost model of `pool`.
     pub(crate) fn check(&self, pool: &ModelPool) -> Result<()> {
         let finite = self.per_prompt_token.iter().chain(self.per_call.iter().flatten()).all(|cost| cost.is_finite());
-        if self.per_call.len() != pool.len() || self.per_prompt_token.len() != pool.len() || !finite {
+        let length_fits = self.output_length.as_ref().is_none_or(|length| length.fits(pool.len()));
+        if self.per_call.len() != pool.len() || self.per_prompt_token.len() != pool.len() || !finite || !length_fits {
             return Err(Error::new(ErrorKind::Artifact, "the cost model does not belong to this pool of models"));
         }
         Ok(())
@@ -167,7 +155,9 @@ mod tests {
     use super::*;
     use crate::types::dataset::Dataset;
     use crate::types::matrix::Matrix;
-    use crate::types::outcome::Outcomes;
+    use crate::types::model::Model;
+    use crate::types::outcome::{Outcome, Outcomes};
+    use crate::types::prompt::Prompt;
 
     #[test]
     fn measured_costs_set_the_level_and_unknown_prices_are_never_bargains() {
@@ -187,19 +177,10 @@ mod tests {
         assert!((costs.expected(1, 100).unwrap() - 0.5e-4).abs() < 1e-12);
         assert_eq!(costs.expected(2, 100), None);
         let mut row = [0.0; 3];
-        costs.expected_row(100, &mut row);
+        costs.expected_row(100, &[], &mut row);
         assert_eq!(row[2], row[0]);
-    }
-
-    #[test]
-    fn a_call_is_measured_then_estimated_then_unknown() {
-        let prompt = Prompt::new("p", "12345678"); // 2 tokens
-        let priced = Model::new("a").with_price(1.0, 10.0);
-        let measured = Outcome { cost_usd: Some(0.25), ..Outcome::new(0, 1.0) };
-        assert_eq!(call_cost(&measured, &prompt, &priced, 100), Some((0.25, CostKind::Measured)));
-        let (cost, kind) = call_cost(&Outcome::new(0, 1.0), &prompt, &priced, 100).unwrap();
-        assert!((cost - 1002e-6).abs() < 1e-12);
-        assert_eq!(kind, CostKind::Estimated);
-        assert_eq!(call_cost(&Outcome::new(0, 1.0), &prompt, &Model::new("b"), 100), None);
+        // Twice the answer: what the prompt costs stays.
+        costs.expected_row(100, &[2.0, 1.0, 1.0], &mut row);
+        assert!((row[0] - 5e-4).abs() < 1e-9 && (row[1] - 0.5e-4).abs() < 1e-9, "{row:?}");
     }
 }
