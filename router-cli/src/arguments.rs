@@ -66,7 +66,7 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Demo(Demo),
-    /// Checks, describes, converts and splits dataset directories
+    /// Checks, describes, imports, exports and splits dataset directories
     #[command(subcommand, arg_required_else_help = true, disable_help_subcommand = true)]
     Data(Data),
     Train(Train),
@@ -108,6 +108,7 @@ pub(crate) struct Demo {
 pub(crate) enum Data {
     Check(DataCheck),
     Stats(DataStats),
+    Import(DataImport),
     Export(DataExport),
     Split(DataSplit),
 }
@@ -157,34 +158,84 @@ pub(crate) struct DataStats {
     pub(crate) directory: PathBuf,
 }
 
+/// Makes a dataset directory of outcomes in another project's format
+///
+/// Every malformed row is told with file, line and field, and nothing is written, unless --lenient keeps the sound rows. Outcomes
+/// that stand twice for the same prompt and model are averaged, with a warning.
+#[derive(Debug, Args)]
+#[command(
+    next_display_order = None,
+    after_help = "\
+Examples:
+  router data import --format routerbench routerbench_0shot.csv --out my-data
+  router data import --format llmrouter routing_train.jsonl default_llm.json --out my-data
+  router data import --format llmrouterbench results/bench --out my-data --lenient
+  router data import --format routerarena predictions/my-router.json model_cost.json --out my-data
+
+Formats:
+  embedllm        EmbedLLM's csv: a row a prompt and model, label 0 or 1
+  llmrouter       LLMRouter's query jsonl, routing jsonl and llm json
+  llmrouterbench  LLMRouterBench's tree of result json: a file a data set, split and model
+  long            a plain long table, csv, jsonl or parquet: a row a prompt and model
+  routellm        RouteLLM's csv: prompt, weak model, strong model
+  routerarena     RouterArena's prediction json and price json
+  routerbench     RouterBench's wide table, csv or parquet: a row a prompt
+
+docs/formats.md has their fields, and what each does not carry. RouterBench's pickle becomes a csv by
+  python -c \"import pandas; pandas.read_pickle('routerbench_0shot.pkl').to_csv('routerbench_0shot.csv', index=False)\""
+)]
+pub(crate) struct DataImport {
+    /// Files, or directories of them
+    #[arg(value_name = "IN", required = true)]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// What they are
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: String,
+    /// Leave out malformed rows and write the rest
+    #[arg(long)]
+    pub(crate) lenient: bool,
+    /// Where to write; a dataset directory that is there is replaced
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+}
+
 /// Writes a dataset directory in another format
 ///
-/// Every command reads both formats; nothing is lost on the way from one to the other.
+/// As a dataset directory again, in which nothing is lost, or in another project's format, which may lack a part: what is lost is
+/// told. Nothing that is there is written over, but a dataset directory by a dataset directory.
 #[derive(Debug, Args)]
 #[command(
     next_display_order = None,
     after_help = "\
 Examples:
   router data export --format parquet --data my-data --out my-data-parquet
-  router data export --format jsonl --data my-data-parquet --out my-data"
+  router data export --format jsonl --data my-data-parquet --out my-data
+  router data export --format long --data my-data --out my-data.csv
+  router data export --format routerbench --data my-data --out my-data.parquet
+  router data export --format llmrouter --data my-data --out for-llmrouter
+  router data export --format routellm --data my-data --models small,large --out pair.csv
+
+Dataset directories:
+  jsonl           prompts.jsonl and outcomes.csv.gz
+  parquet         prompts.parquet and outcomes.parquet
+Other formats, as `router data import` reads them:
+  embedllm, routellm                       OUT is a csv file
+  routerbench, long                        OUT ends in .csv or .parquet; long also in .jsonl
+  llmrouter, llmrouterbench, routerarena   OUT is a directory"
 )]
 pub(crate) struct DataExport {
     /// The dataset directory
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
-    /// What to write: prompts.jsonl and outcomes.csv.gz, or prompts.parquet and outcomes.parquet
-    #[arg(long, value_name = "FORMAT", value_enum)]
-    pub(crate) format: ExportFormat,
-    /// Where to write; a dataset directory that is there is replaced
-    #[arg(long, value_name = "DIR")]
+    /// What to write
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: String,
+    /// Only these models, in this order
+    #[arg(long, value_name = "MODEL,...", value_delimiter = ',')]
+    pub(crate) models: Vec<String>,
+    /// Where to write
+    #[arg(long, value_name = "OUT")]
     pub(crate) out: PathBuf,
-}
-
-/// What `router data export` writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum ExportFormat {
-    Jsonl,
-    Parquet,
 }
 
 /// Splits a dataset directory into train and test, near duplicates kept on one side

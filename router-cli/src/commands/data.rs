@@ -2,15 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use router_core::{Dataset, Error, ErrorKind, Result, Seed};
 use router_data::directory::{self, Findings, Format};
+use router_data::formats::{self, folder_name};
 use router_data::split::{self, Split};
 use router_data::stats::{Distribution, ModelStats, Stats};
 use serde_json::json;
 
 use super::{BAD_INPUT, Session, read};
-use crate::arguments::{Data, DataCheck, DataExport, DataSplit, DataStats, ExportFormat, SplitBy};
+use crate::arguments::{Data, DataCheck, DataExport, DataImport, DataSplit, DataStats, SplitBy};
 use crate::table::{Align, Table, count, interval, percent, plural, score, short_score, usd};
 
 /// Most findings that are shown to people; programs get all.
@@ -22,6 +24,7 @@ pub(super) fn run(arguments: &Data, session: &mut Session) -> Result<u8> {
     match arguments {
         Data::Check(arguments) => check(arguments, session),
         Data::Stats(arguments) => stats(arguments, session).map(|()| 0),
+        Data::Import(arguments) => import(arguments, session),
         Data::Export(arguments) => export(arguments, session).map(|()| 0),
         Data::Split(arguments) => split(arguments, session).map(|()| 0),
     }
@@ -32,15 +35,66 @@ fn check(arguments: &DataCheck, session: &mut Session) -> Result<u8> {
     let (errors, warnings) = (findings.errors().count(), findings.warnings().count());
     let output = &mut session.output;
     output.document(&json!({ "errors": errors, "warnings": warnings, "findings": findings }))?;
+    show(&findings, errors + warnings, session)?;
+    session.output.line(format_args!("{}, {}", plural(errors, "error"), plural(warnings, "warning")))?;
+    Ok(if errors > 0 { BAD_INPUT } else { 0 })
+}
+
+/// Shows the first of `findings`, of which there are `all` together.
+fn show(findings: &Findings, all: usize, session: &mut Session) -> Result<()> {
     // Errors are what must be mended: a hundred warnings before them would hide them.
     for finding in findings.errors().chain(findings.warnings()).take(SHOWN) {
-        output.line(finding)?;
+        session.output.line(finding)?;
     }
-    if findings.len() > SHOWN {
-        output.line(format_args!("... and {} more", findings.len() - SHOWN))?;
+    if all > SHOWN {
+        session.output.line(format_args!("... and {} more", all - SHOWN))?;
     }
-    output.line(format_args!("{}, {}", plural(errors, "error"), plural(warnings, "warning")))?;
-    Ok(if errors > 0 { BAD_INPUT } else { 0 })
+    Ok(())
+}
+
+fn import(arguments: &DataImport, session: &mut Session) -> Result<u8> {
+    let format = formats::find(&arguments.format)?;
+    for input in &arguments.inputs {
+        refuse_same_place(input, &arguments.out)?;
+    }
+    let name = arguments.out.file_name().map_or_else(|| "data".to_owned(), |name| name.to_string_lossy().into_owned());
+    let import = formats::import(format, &name, &arguments.inputs);
+    let warnings = import.findings.warnings().count();
+    let written = import.dataset.as_ref().filter(|_| import.errors == 0 || arguments.lenient);
+    if let Some(dataset) = written {
+        directory::write(dataset, &arguments.out)?;
+    }
+    let shown = arguments.out.display().to_string();
+    let size = written.map(|set| (set.prompts().len(), set.models().len(), set.outcomes().len()));
+    session.output.document(&json!({
+        "format": format.name(),
+        "directory": size.map(|_| &shown),
+        "prompts": size.map(|(prompts, ..)| prompts),
+        "models": size.map(|(_, models, _)| models),
+        "outcomes": size.map(|(.., outcomes)| outcomes),
+        "rows": import.rows,
+        "skipped": import.skipped,
+        "errors": import.errors,
+        "warnings": warnings,
+        "findings": import.findings,
+    }))?;
+    show(&import.findings, import.errors + warnings, session)?;
+    let Some((prompts, models, outcomes)) = size else {
+        let help = if arguments.lenient { "nothing sound is left" } else { "--lenient leaves out malformed rows" };
+        session.output.line(format_args!("nothing was written: {} ({help})", plural(import.errors, "error")))?;
+        return Ok(BAD_INPUT);
+    };
+    if import.skipped > 0 {
+        let (skipped, rows) = (count(import.skipped), plural(import.rows, "row"));
+        session.output.line(format_args!("left out {skipped} of {rows}"))?;
+    }
+    session.output.line(format_args!(
+        "wrote {shown}: {}, {}, {}",
+        plural(prompts, "prompt"),
+        plural(models, "model"),
+        plural(outcomes, "outcome")
+    ))?;
+    Ok(0)
 }
 
 fn stats(arguments: &DataStats, session: &mut Session) -> Result<()> {
@@ -158,18 +212,29 @@ fn benchmark_table(stats: &Stats) -> Table {
 }
 
 fn export(arguments: &DataExport, session: &mut Session) -> Result<()> {
-    let dataset = read(&arguments.data)?;
-    let format = match arguments.format {
-        ExportFormat::Jsonl => Format::Text,
-        ExportFormat::Parquet => Format::Parquet,
+    let directory_format = match arguments.format.as_str() {
+        "jsonl" => Some(Format::Text),
+        "parquet" => Some(Format::Parquet),
+        _ => None,
     };
-    // Nothing is ever written into an input directory, the one that is read here included.
-    if same_place(&arguments.data, &arguments.out) {
-        return Err(Error::new(ErrorKind::Usage, "the data set that is read is not written over")
-            .in_file(&arguments.out)
-            .help("name another place"));
+    let foreign = match directory_format {
+        Some(_) => None,
+        None => Some(formats::find(&arguments.format).map_err(|error| {
+            let known: Vec<&str> = formats::FORMATS.iter().map(|format| format.name()).collect();
+            error.help(format!("the formats are jsonl, parquet, {}", known.join(", ")))
+        })?),
+    };
+    refuse_same_place(&arguments.data, &arguments.out)?;
+    let mut dataset = read(&arguments.data)?;
+    if !arguments.models.is_empty() {
+        dataset = Arc::new(formats::only_models(&dataset, &arguments.models)?);
     }
-    directory::write_as(&dataset, &arguments.out, format)?;
+    let mut losses = Vec::new();
+    if let Some(format) = directory_format {
+        directory::write_as(&dataset, &arguments.out, format)?;
+    } else if let Some(format) = foreign {
+        losses = formats::export(format, &dataset, &arguments.out)?;
+    }
     let shown = arguments.out.display().to_string();
     let (prompts, outcomes) = (dataset.prompts().len(), dataset.outcomes().len());
     session.output.line(format_args!(
@@ -177,11 +242,28 @@ fn export(arguments: &DataExport, session: &mut Session) -> Result<()> {
         plural(prompts, "prompt"),
         plural(outcomes, "outcome")
     ))?;
-    session.output.document(&json!({ "directory": shown, "prompts": prompts, "outcomes": outcomes }))
+    for loss in &losses {
+        session.output.remark(format_args!(
+            "lost in {}: {}, {}",
+            arguments.format,
+            loss.part.words(),
+            count(loss.count)
+        ));
+    }
+    let lost: serde_json::Map<_, _> =
+        losses.iter().map(|loss| (loss.part.words().to_owned(), json!(loss.count))).collect();
+    let place = if directory_format.is_some() { "directory" } else { "out" };
+    session.output.document(&json!({ place: shown, "prompts": prompts, "outcomes": outcomes, "lost": lost }))
 }
 
-fn same_place(a: &Path, b: &Path) -> bool {
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+/// Nothing is ever written into an input, whatever it is.
+fn refuse_same_place(input: &Path, out: &Path) -> Result<()> {
+    if matches!((input.canonicalize(), out.canonicalize()), (Ok(a), Ok(b)) if a == b) {
+        return Err(Error::new(ErrorKind::Usage, "what is read is not written over")
+            .in_file(out)
+            .help("name another place"));
+    }
+    Ok(())
 }
 
 /// The share of prompts in the test part where none is given.
@@ -230,14 +312,6 @@ fn leave_each_out(dataset: &Dataset, out: &Path, session: &mut Session) -> Resul
     session.output.document(&json!({ "splits": documents }))
 }
 
-/// A benchmark's name as the name of a folder, on any system: letters, digits, `.`, `-` and `_`.
-fn folder_name(benchmark: &str) -> String {
-    let safe = |letter: char| if letter.is_alphanumeric() || "-_.".contains(letter) { letter } else { '_' };
-    let name: String = benchmark.chars().map(safe).collect();
-    let name = name.trim_matches('.');
-    if name.is_empty() { "_".to_owned() } else { name.to_owned() }
-}
-
 /// Writes both parts, tells where, and returns what is to be known of them.
 fn write_split(
     dataset: &Dataset,
@@ -261,24 +335,4 @@ fn write_split(
     }
     document.insert("left_out".into(), json!(dropped));
     Ok(document)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn folders_stay_below_the_place_that_was_named() {
-        let cases = [
-            ("gsm8k", "gsm8k"),
-            ("MMLU-Pro: law", "MMLU-Pro__law"),
-            ("../up", "_up"),
-            ("a/b\\c", "a_b_c"),
-            ("..", "_"),
-            ("", "_"),
-        ];
-        for (benchmark, folder) in cases {
-            assert_eq!(folder_name(benchmark), folder);
-        }
-    }
 }

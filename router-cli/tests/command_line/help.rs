@@ -14,11 +14,12 @@ fn help(arguments: &[&str]) -> String {
 #[test]
 fn every_command_helps() {
     insta::assert_snapshot!("router", help(&[]));
-    let commands: [&[&str]; 18] = [
+    let commands: [&[&str]; 19] = [
         &["compare"],
         &["data"],
         &["data", "check"],
         &["data", "export"],
+        &["data", "import"],
         &["data", "split"],
         &["data", "stats"],
         &["demo"],

@@ -18,19 +18,20 @@
 //! [`read`] and [`check`] go the same way through the files, so that a directory reads exactly if a check finds no error.
 //! Both read everything into memory: O(bytes).
 
-mod csv_rows;
+pub(crate) mod csv_rows;
 mod encoding;
-mod findings;
+pub(crate) mod findings;
 mod guard;
+pub(crate) mod json_places;
 mod models;
-mod object;
+pub(crate) mod object;
 mod outcomes;
-mod parquet_rows;
+pub(crate) mod parquet_rows;
 mod prompts;
-mod source;
+pub(crate) mod source;
 mod warnings;
 mod write;
-mod write_parquet;
+pub(crate) mod write_parquet;
 
 use std::path::{Path, PathBuf};
 

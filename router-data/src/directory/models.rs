@@ -7,6 +7,7 @@ use router_core::{ErrorKind, Model, ModelPool};
 use serde_json::Value;
 
 use super::findings::{Finding, Findings};
+use super::json_places::{elements, lines_before_key};
 use super::object::{self, Object};
 use super::source;
 
@@ -182,69 +183,4 @@ fn read_model(path: &Path, line: usize, entry: &[u8], findings: &mut Findings) -
         findings.push(Finding::error(path, line, error.to_string()));
         Some(name)
     })
-}
-
-/// The elements of the list that `bytes`, valid JSON, holds: the line each starts in, and its bytes.
-fn elements(bytes: &[u8]) -> Vec<(usize, &[u8])> {
-    let mut found = Vec::new();
-    let (mut line, mut depth) = (1usize, 0usize);
-    let (mut quoted, mut escaped) = (false, false);
-    let mut open: Option<(usize, usize)> = None;
-    for (at, &byte) in bytes.iter().enumerate() {
-        if depth == 1 && !quoted && matches!(byte, b',' | b']') {
-            if let Some((start, first)) = open.take() {
-                found.push((first, bytes.get(start..at).unwrap_or_default()));
-            }
-        } else if depth >= 1 && open.is_none() && !byte.is_ascii_whitespace() {
-            open = Some((at, line));
-        }
-        if quoted {
-            quoted = escaped || byte != b'"';
-            escaped = !escaped && byte == b'\\';
-        } else {
-            match byte {
-                b'"' => quoted = true,
-                b'[' | b'{' => depth += 1,
-                b']' | b'}' => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-        }
-        line += usize::from(byte == b'\n');
-    }
-    found
-}
-
-/// How many lines of the object `entry` lie before the field `key`; 0 if it is not found.
-fn lines_before_key(entry: &[u8], key: &str) -> usize {
-    let quoted = format!("\"{key}\"");
-    let mut from = 0;
-    while let Some(rest) = entry.get(from..) {
-        let Some(at) = rest.windows(quoted.len()).position(|window| window == quoted.as_bytes()) else { break };
-        let after = rest.get(at + quoted.len()..).unwrap_or_default();
-        if after.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b':') {
-            return entry.iter().take(from + at).filter(|&&byte| byte == b'\n').count();
-        }
-        from += at + quoted.len();
-    }
-    0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn elements_know_their_lines() {
-        let bytes = b"[\n {\"a\": \"],\\\"\"},\n\n 2,[3,\n4] ]\n";
-        let found: Vec<_> = elements(bytes).into_iter().map(|(line, e)| (line, String::from_utf8_lossy(e))).collect();
-        assert_eq!(found.len(), 3);
-        assert_eq!((found[0].0, found[0].1.as_ref()), (2, "{\"a\": \"],\\\"\"}"));
-        assert_eq!((found[1].0, found[1].1.as_ref()), (4, "2"));
-        assert_eq!((found[2].0, found[2].1.trim()), (4, "[3,\n4]"));
-    }
-
-    #[test]
-    fn a_key_is_not_a_value() {
-        assert_eq!(lines_before_key(b"{\"model\": \"tags\",\n\"tags\" : 1}", "tags"), 1);
-    }
 }

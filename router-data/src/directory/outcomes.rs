@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use parquet::record::Field;
 use router_core::{ErrorKind, ModelIndex, Outcome, Outcomes};
 use serde_json::Value;
 
@@ -15,6 +14,7 @@ use super::models::Models;
 use super::object::{self, Object};
 use super::prompts::Prompts;
 use super::{parquet_rows, source};
+use crate::table::Cell;
 
 /// The columns of an outcome file: all of the first six must be in a CSV header, `weight` and `propensity` may be.
 const COLUMNS: [&str; 8] =
@@ -81,49 +81,6 @@ pub(crate) fn read(path: &Path, models: &Models, prompts: &Prompts, findings: &m
         }
     }
     read
-}
-
-/// What stands in one column of one row.
-#[derive(Debug, Clone)]
-enum Cell {
-    Empty,
-    Text(String),
-    Number(f64),
-    Other(&'static str),
-}
-
-impl Cell {
-    /// The number here, `None` where the cell is empty.
-    fn number(&self) -> Result<Option<f64>, String> {
-        match self {
-            Self::Empty => Ok(None),
-            Self::Number(number) => Ok(Some(*number)),
-            Self::Other(kind) => Err(format!("expected a number, found {kind}")),
-            Self::Text(text) => text.trim().parse().map(Some).map_err(|_| format!("`{text}` is not a number")),
-        }
-    }
-
-    fn name(&self) -> Result<&str, String> {
-        match self {
-            Self::Text(text) => Ok(text),
-            Self::Empty => Err("the cell is empty".to_owned()),
-            Self::Number(_) => Err("expected a string, found a number".to_owned()),
-            Self::Other(kind) => Err(format!("expected a string, found {kind}")),
-        }
-    }
-}
-
-impl From<&Field> for Cell {
-    fn from(field: &Field) -> Self {
-        if let Some(number) = parquet_rows::number(field) {
-            return Self::Number(number);
-        }
-        match (field, parquet_rows::text(field)) {
-            (Field::Null, _) | (_, Some("")) => Self::Empty,
-            (_, Some(text)) => Self::Text(text.to_owned()),
-            (other, None) => Self::Other(parquet_rows::kind_of(other)),
-        }
-    }
 }
 
 /// One row, in the order of [`COLUMNS`].

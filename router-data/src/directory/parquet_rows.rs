@@ -7,7 +7,7 @@ use parquet::data_type::Decimal;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::record::Field;
-use parquet::schema::types::Type;
+use parquet::schema::types::{Type, TypePtr};
 use router_core::ErrorKind;
 
 use super::findings::{Finding, Findings};
@@ -24,6 +24,17 @@ pub(crate) fn read(
     path: &Path,
     known: &[&str],
     required: usize,
+    findings: &mut Findings,
+    take: impl FnMut(usize, Row, &mut Findings),
+) -> bool {
+    read_selected(path, |schema, findings| columns(path, schema, known, required, findings), findings, take)
+}
+
+/// Reads the columns of `path` that `select` names, and gives every row with its number to `take`. False once a finding says why
+/// not all rows were read.
+pub(crate) fn read_selected(
+    path: &Path,
+    select: impl FnOnce(&Type, &mut Findings) -> Option<Vec<TypePtr>>,
     findings: &mut Findings,
     mut take: impl FnMut(usize, Row, &mut Findings),
 ) -> bool {
@@ -44,7 +55,7 @@ pub(crate) fn read(
         }
     };
     let schema = reader.metadata().file_metadata().schema();
-    let Some(fields) = columns(path, schema, known, required, findings) else { return false };
+    let Some(fields) = select(schema, findings) else { return false };
     let projection = Type::group_type_builder(schema.name()).with_fields(fields).build();
     let mut rows = match sound(|| reader.get_row_iter(Some(projection?))) {
         Ok(rows) => rows,
@@ -82,7 +93,7 @@ fn columns(
     known: &[&str],
     required: usize,
     findings: &mut Findings,
-) -> Option<Vec<parquet::schema::types::TypePtr>> {
+) -> Option<Vec<TypePtr>> {
     let mut sound = true;
     let mut fields = Vec::new();
     for field in schema.get_fields() {

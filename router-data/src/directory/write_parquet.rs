@@ -8,6 +8,7 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
+use parquet::schema::types::TypePtr;
 use router_core::{Dataset, Error, ErrorKind, Message, MessageRole, Outcome, PromptContent, Result};
 
 /// Columns in the order of a file, each with its type in the schema and how it is written.
@@ -18,8 +19,8 @@ struct Columns<'a> {
     write: Vec<WriteColumn<'a>>,
 }
 
-type WriteColumn<'a> = Box<dyn FnOnce(&mut Group<'_>) -> ParquetResult<()> + 'a>;
-type Group<'a> = SerializedRowGroupWriter<'a, Vec<u8>>;
+pub(crate) type WriteColumn<'a> = Box<dyn FnOnce(&mut Group<'_>) -> ParquetResult<()> + 'a>;
+pub(crate) type Group<'a> = SerializedRowGroupWriter<'a, Vec<u8>>;
 
 impl<'a> Columns<'a> {
     fn new() -> Self {
@@ -33,12 +34,7 @@ impl<'a> Columns<'a> {
     /// A column of one value a row, or none.
     fn optional<T: DataType>(&mut self, schema: &str, cells: impl Iterator<Item = Option<T::T>> + 'a) {
         self.declare(&["optional ", schema, ";\n"]);
-        self.write.push(Box::new(move |group| {
-            let cells: Vec<Option<T::T>> = cells.collect();
-            let definition: Vec<i16> = cells.iter().map(|cell| i16::from(cell.is_some())).collect();
-            let values: Vec<T::T> = cells.into_iter().flatten().collect();
-            write::<T>(group, &values, Some(&definition), None)
-        }));
+        self.write.push(Box::new(move |group| optional_cells::<T>(group, cells.collect())));
     }
 
     /// A column of one value a row.
@@ -70,15 +66,27 @@ impl<'a> Columns<'a> {
     /// The file.
     fn bytes(self, name: &str) -> ParquetResult<Vec<u8>> {
         let schema = Arc::new(parse_message_type(&format!("message {name} {{\n{}}}", self.schema))?);
-        let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
-        let mut writer = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties))?;
-        let mut group = writer.next_row_group()?;
-        for column in self.write {
-            column(&mut group)?;
-        }
-        group.close()?;
-        writer.into_inner()
+        file(schema, self.write)
     }
+}
+
+/// A file of `schema`, every leaf of it written by the next of `columns`.
+pub(crate) fn file(schema: TypePtr, columns: Vec<WriteColumn<'_>>) -> ParquetResult<Vec<u8>> {
+    let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+    let mut writer = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties))?;
+    let mut group = writer.next_row_group()?;
+    for column in columns {
+        column(&mut group)?;
+    }
+    group.close()?;
+    writer.into_inner()
+}
+
+/// Writes a column of one value a row, or none.
+pub(crate) fn optional_cells<T: DataType>(group: &mut Group<'_>, cells: Vec<Option<T::T>>) -> ParquetResult<()> {
+    let definition: Vec<i16> = cells.iter().map(|cell| i16::from(cell.is_some())).collect();
+    let values: Vec<T::T> = cells.into_iter().flatten().collect();
+    write::<T>(group, &values, Some(&definition), None)
 }
 
 fn write<T: DataType>(
