@@ -7,6 +7,7 @@
 use router_core::{Error, ErrorKind, Result};
 
 use crate::arena::Arena;
+use crate::forecast::{Forecast, PricedModels};
 use crate::pick::Pick;
 
 /// Whether a contestant is evaluated or compared with.
@@ -26,11 +27,13 @@ pub(crate) struct Play {
     pub(crate) picks: Vec<Pick>,
     /// Seconds a prompt, where they were measured.
     pub(crate) seconds: Option<f64>,
+    /// What was expected of every model, where anything was.
+    pub(crate) forecast: Option<Forecast>,
 }
 
 impl Play {
     pub(crate) fn router(name: impl Into<String>, picks: Vec<Pick>) -> Self {
-        Self { name: name.into(), side: Side::Router, matched_to: None, picks, seconds: None }
+        Self { name: name.into(), side: Side::Router, matched_to: None, picks, seconds: None, forecast: None }
     }
 
     pub(crate) fn reference(name: impl Into<String>, picks: Vec<Pick>) -> Self {
@@ -42,6 +45,12 @@ impl Play {
         self.seconds = (!self.picks.is_empty()).then(|| embedding_seconds + seconds / self.picks.len() as f64);
         self
     }
+
+    /// Adds what was expected.
+    pub(crate) fn expecting(mut self, forecast: Forecast) -> Self {
+        self.forecast = Some(forecast);
+        self
+    }
 }
 
 /// One contestant's picks over the whole evaluation.
@@ -51,6 +60,8 @@ pub(crate) struct Series {
     pub(crate) matched_to: Option<String>,
     /// By data set, seed, row.
     pub(crate) picks: Vec<Vec<Vec<Pick>>>,
+    /// By data set, seed: what was expected, where anything was.
+    pub(crate) forecasts: Vec<Vec<Option<Forecast>>>,
     /// Seconds and prompts measured.
     seconds: f64,
     timed: usize,
@@ -63,6 +74,17 @@ impl Series {
     }
 }
 
+/// Where some prompts were decided.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    /// The number of the data set.
+    pub(crate) data: usize,
+    /// The number of the seed.
+    pub(crate) seed: usize,
+    /// The fold that held them out.
+    pub(crate) fold: usize,
+}
+
 /// Everything that was chosen.
 pub(crate) struct Contest {
     pub(crate) arenas: Vec<Arena>,
@@ -70,6 +92,8 @@ pub(crate) struct Contest {
     pub(crate) folds: Option<usize>,
     /// By data set, seed, row: the fold that held it out.
     pub(crate) fold_of: Vec<Vec<Vec<usize>>>,
+    /// By data set, seed, row: what train knows of the models of known cost, if there is any.
+    pub(crate) priced: Vec<Vec<Vec<Option<PricedModels>>>>,
     pub(crate) series: Vec<Series>,
 }
 
@@ -83,22 +107,23 @@ impl Contest {
             }
         }
         let fold_of = arenas.iter().map(|arena| vec![vec![0; arena.len()]; seeds.len()]).collect();
-        Self { arenas, seeds, folds, fold_of, series: Vec::new() }
+        let priced = arenas.iter().map(|arena| vec![vec![None; arena.len()]; seeds.len()]).collect();
+        Self { arenas, seeds, folds, fold_of, priced, series: Vec::new() }
     }
 
-    /// Records what all contestants chose for `rows` of data set `data` under seed number `seed`. Contestants come in the same
-    /// order every time, the first router first.
+    /// Records what all contestants chose for `rows` of a data set under a seed, and what train knew of models of known cost.
+    /// Contestants come in the same order every time, the first router first.
     ///
     /// # Errors
     /// [`ErrorKind::Internal`] if they do not.
     pub(crate) fn enter(
         &mut self,
-        data: usize,
-        seed: usize,
-        fold: usize,
+        place: Place,
         rows: &[usize],
+        priced: Option<PricedModels>,
         plays: Vec<Play>,
     ) -> Result<()> {
+        let Place { data, seed, fold } = place;
         if self.series.is_empty() {
             let blank: Vec<Vec<Vec<Pick>>> =
                 self.arenas.iter().map(|arena| vec![vec![Pick::Nobody; arena.len()]; self.seeds.len()]).collect();
@@ -109,6 +134,7 @@ impl Contest {
                     side: play.side,
                     matched_to: play.matched_to.clone(),
                     picks: blank.clone(),
+                    forecasts: vec![vec![None; self.seeds.len()]; self.arenas.len()],
                     seconds: 0.0,
                     timed: 0,
                 })
@@ -123,11 +149,17 @@ impl Contest {
         }
         for &row in rows {
             self.fold_of[data][seed][row] = fold;
+            self.priced[data][seed][row] = priced;
         }
+        let shape = (self.arenas[data].len(), self.arenas[data].pool.len());
         for (series, play) in self.series.iter_mut().zip(plays) {
             if let Some(seconds) = play.seconds {
                 series.seconds += seconds * rows.len() as f64;
                 series.timed += rows.len();
+            }
+            if let Some(part) = &play.forecast {
+                let whole = &mut series.forecasts[data][seed];
+                whole.get_or_insert_with(|| Forecast::blank(shape.0, shape.1)).scatter(rows, part);
             }
             for (&row, pick) in rows.iter().zip(play.picks) {
                 series.picks[data][seed][row] = pick;

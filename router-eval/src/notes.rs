@@ -84,6 +84,18 @@ pub(crate) fn notes(summary: &Summary, contest: &Contest, scores: &[Scores]) -> 
             ));
         }
     }
+    for (data, ceiling) in summary.data.iter().zip(&summary.noise_ceilings) {
+        if let Some(ceiling) = ceiling
+            && let Some(share) = ceiling.share
+        {
+            notes.push(format!(
+                "On `{data}`, luck of single samples could explain up to {:.0}% of the oracle's lead of {:.3} over the best single \
+                 model: a bound by a model, see docs/metrics.md.",
+                share * 100.0,
+                ceiling.oracle_lead
+            ));
+        }
+    }
     if let (Some(groups), true) = (groups(summary), summary.test.len() == 1)
         && groups < summary.prompts
     {

@@ -8,6 +8,7 @@ use router_core::{Result, Seed};
 use crate::bootstrap::{Mean, Stratum, Sums, resample};
 use crate::contest::{Contest, Series, Side};
 use crate::decisions::DecisionRow;
+use crate::metrics::{Measured, Metrics, measure};
 use crate::notes::notes;
 use crate::options::Options;
 use crate::scores::{Scores, mean, standard_deviation};
@@ -39,8 +40,12 @@ pub(crate) fn summarize(
     options: &Options,
 ) -> Result<(Summary, Vec<DecisionRow>)> {
     let scores: Vec<Scores> = contest.series.iter().map(|series| Scores::new(contest, series)).collect();
-    let entries = entries(contest, &scores, options)?;
+    let mut entries = entries(contest, &scores, options)?;
     let labels: Vec<String> = entries.iter().map(|entry| entry.label(contest.first_router())).collect();
+    let Measured { metrics, single_models, agreement, noise_ceilings } = measure(contest, &scores, &labels, options);
+    for (entry, metrics) in entries.iter_mut().zip(metrics) {
+        entry.metrics = metrics;
+    }
     let names: BTreeSet<&str> =
         contest.arenas.iter().flat_map(|arena| arena.pool.models().iter().map(|model| model.name.as_str())).collect();
     let test: Vec<DataSummary> = contest
@@ -79,6 +84,9 @@ pub(crate) fn summarize(
             confidence: options.confidence,
             seed: options.bootstrap_seed,
         },
+        single_models,
+        agreement,
+        noise_ceilings,
     };
     summary.notes = notes(&summary, contest, &scores);
     Ok((summary, decisions))
@@ -172,6 +180,7 @@ fn entry(contest: &Contest, series: &Series, scores: &Scores, means: &Means, sum
         quality_seed_sd: standard_deviation(&known),
         quality_by_seed,
         quality_by_data: scores.quality_by_data(),
+        metrics: Metrics::default(),
     }
 }
 

@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 use router_core::cost::CostKind;
 use serde::{Deserialize, Serialize};
 
+use crate::metrics::agreement::Agreement;
+use crate::metrics::noise_ceiling::NoiseCeiling;
+use crate::metrics::{Metrics, SingleModels};
+
 /// The result of an evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
@@ -41,6 +45,15 @@ pub struct Summary {
     pub benchmarks: Vec<BenchmarkSummary>,
     /// How the intervals were made.
     pub bootstrap: BootstrapSummary,
+    /// What single models give; `None` where no cost is known.
+    #[serde(default)]
+    pub single_models: Option<SingleModels>,
+    /// How often routers decide alike.
+    #[serde(default)]
+    pub agreement: Vec<Agreement>,
+    /// How much of the oracle's lead chance would explain, a data set each, in the order of `data`.
+    #[serde(default)]
+    pub noise_ceilings: Vec<Option<NoiseCeiling>>,
 }
 
 /// One router's or reference's result.
@@ -80,6 +93,9 @@ pub struct Entry {
     pub quality_seed_sd: Option<f64>,
     /// The quality on each data set, in the order of the summary's.
     pub quality_by_data: Vec<Option<f64>>,
+    /// The further metrics.
+    #[serde(default)]
+    pub metrics: Metrics,
 }
 
 impl Entry {

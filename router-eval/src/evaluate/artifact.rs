@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use router_core::{Dataset, Error, ErrorKind, FitContext, PromptsView, Result, Router};
 
-use crate::contest::Contest;
+use crate::contest::{Contest, Place};
 use crate::evaluate::route::{embed_timed, play};
 use crate::evaluate::train_test::{arenas, circumstances, draws};
 use crate::evaluation::Evaluation;
@@ -44,7 +44,7 @@ pub fn artifact(
         let mut plays = play(NAME, router, prompts, &vectors, embedding_seconds, options.stages)?;
         let cell = Cell { arena, rows: &rows, embeddings: vectors.vectors.view(), embedding_seconds };
         plays.extend(references.play(cell, &plays, &draws(options, &arena.name, seed, 0))?);
-        contest.enter(data, 0, 0, &rows, plays)?;
+        contest.enter(Place { data, seed: 0, fold: 0 }, &rows, references.priced(), plays)?;
     }
     let (summary, decisions) = summarize(&contest, circumstances(references, test, None), options)?;
     let configs = vec![(NAME.to_owned(), router.config().to_json()?)];

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use router_core::types::matrix::Embeddings as Vectors;
 use router_core::{Dataset, FitContext, Folds, PromptsView, Registry, Result, Router, TrainingSet, UnfittedRouter};
 
-use crate::contest::Contest;
+use crate::contest::{Contest, Place};
 use crate::evaluate::embedded::{Embedded, Embeddings};
 use crate::evaluate::route::{embed_timed, embedding_seconds, play};
 use crate::evaluate::train_test::{arenas, draws, no_data};
@@ -79,7 +79,8 @@ pub fn cross_validate(
                 unpriced.extend(references.unpriced());
                 let cell = Cell { arena, rows: &held_out, embeddings: vectors.vectors.view(), embedding_seconds };
                 plays.extend(references.play(cell, &plays, &draws(options, &arena.name, seed, fold))?);
-                contest.enter(data_number, seed_number, fold, &held_out, plays)?;
+                let place = Place { data: data_number, seed: seed_number, fold };
+                contest.enter(place, &held_out, references.priced(), plays)?;
             }
         }
     }

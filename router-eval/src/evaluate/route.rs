@@ -1,11 +1,13 @@
 //! What fitted routers choose.
 #![allow(clippy::indexing_slicing, reason = "rows and models are within the estimates' shape")]
 
+use router_core::pipeline::Prediction;
 use router_core::traits::PromptsView;
 use router_core::types::matrix::Embeddings;
 use router_core::{Decision, Error, ErrorKind, Estimates, FitContext, Matrix, Plan, Prompt, Result, Router, Stage};
 
 use crate::contest::Play;
+use crate::forecast::Forecast;
 use crate::pick::Pick;
 use crate::timing::timed;
 
@@ -29,8 +31,8 @@ pub(crate) fn embedding_seconds(router: &Router, prompts: &[Prompt]) -> Result<f
     Ok(seconds / prompts.len().max(1) as f64)
 }
 
-/// What `router` chooses for `prompts`, whose embedding took `embedding_seconds` each; with `stages`, what each of its stages
-/// chooses alone too, if it has both.
+/// What `router` chooses for `prompts`, whose embedding took `embedding_seconds` each, and what it expects; with `stages`, what
+/// each of its stages chooses alone too, if it has both.
 pub(crate) fn play(
     name: &str,
     router: &Router,
@@ -43,11 +45,29 @@ pub(crate) fn play(
     let (routed, seconds) = timed(|| router.route_embedded(prompts, embeddings, &[], &mut decisions));
     routed?;
     let picks = decisions.iter().map(pick).collect::<Result<_>>()?;
-    let mut plays = vec![Play::router(name, picks).timed(seconds, embedding_seconds)];
+    let prediction = router.predict_embedded(prompts, embeddings.vectors.view())?;
+    let forecast = forecast(router, &prediction);
+    let mut plays = vec![Play::router(name, picks).timed(seconds, embedding_seconds).expecting(forecast)];
     if stages {
-        plays.extend(stages_alone(name, router, prompts, embeddings)?);
+        plays.extend(stages_alone(name, router, prompts.len(), &prediction));
     }
     Ok(plays)
+}
+
+/// The aggregate's estimates, with the costs that the policy reads.
+fn forecast(router: &Router, prediction: &Prediction) -> Forecast {
+    let mut cost_usd = prediction.cost_usd.clone();
+    if prediction.aggregate.cost_usd().is_none() {
+        let known = router.costs().known();
+        for row in 0..cost_usd.rows() {
+            for (cost, known) in cost_usd.row_mut(row).iter_mut().zip(&known) {
+                if !known {
+                    *cost = f32::INFINITY;
+                }
+            }
+        }
+    }
+    Forecast { quality: prediction.aggregate.quality().to_matrix(), cost_usd }
 }
 
 fn pick(decision: &Decision) -> Result<Pick> {
@@ -62,25 +82,24 @@ fn pick(decision: &Decision) -> Result<Pick> {
 /// What stage 1 and stage 2 would choose without each other, by the router's own policy where that is `utility`, otherwise by
 /// expected quality; ties to the cheaper model, then to the lowest index. Several estimators of a stage count by their
 /// weights in the aggregate, or equally where it has none.
-fn stages_alone(name: &str, router: &Router, prompts: PromptsView<'_>, embeddings: &Embeddings) -> Result<Vec<Play>> {
+fn stages_alone(name: &str, router: &Router, prompts: usize, prediction: &Prediction) -> Vec<Play> {
     let of = |stage: Stage| -> Vec<usize> {
         router.parts().enumerate().filter(|(_, part)| part.stage == stage).map(|(at, _)| at).collect()
     };
     let (task, prompt) = (of(Stage::Task), of(Stage::Prompt));
     if task.is_empty() || prompt.is_empty() {
-        return Ok(Vec::new());
+        return Vec::new();
     }
-    let prediction = router.predict_embedded(prompts, embeddings.vectors.view())?;
     let lambda = lambda(router);
-    Ok([("stage 1 alone", task), ("stage 2 alone", prompt)]
+    [("stage 1 alone", task), ("stage 2 alone", prompt)]
         .into_iter()
         .map(|(what, parts)| {
             let weights = weights(&parts, router.part_weights());
-            let picks = (0..prompts.len())
-                .map(|row| best(&prediction.parts, &parts, &weights, &prediction.cost_usd, lambda, row));
+            let picks =
+                (0..prompts).map(|row| best(&prediction.parts, &parts, &weights, &prediction.cost_usd, lambda, row));
             Play::router(format!("{name}: {what}"), picks.collect())
         })
-        .collect())
+        .collect()
 }
 
 /// Quality given up for a US dollar saved, if the policy says so.

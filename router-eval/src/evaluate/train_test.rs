@@ -6,7 +6,7 @@ use router_core::types::matrix::Embeddings as Vectors;
 use router_core::{Dataset, Error, ErrorKind, FitContext, PromptsView, Registry, Result, Seed, TaskCards};
 
 use crate::arena::Arena;
-use crate::contest::Contest;
+use crate::contest::{Contest, Place};
 use crate::evaluate::embedded::Embeddings;
 use crate::evaluate::route::{embed_timed, play};
 use crate::evaluate::{Configs, check_names, resolved, seeds, unfitted};
@@ -74,7 +74,7 @@ pub fn train_test(
                 Cell { arena, rows: &rows, embeddings: vectors.vectors.view(), embedding_seconds: *embedding_seconds };
             let draws = draws(options, &arena.name, seed, 0);
             plays.extend(references.play(cell, &plays, &draws)?);
-            contest.enter(data, number, 0, &rows, plays)?;
+            contest.enter(Place { data, seed: number, fold: 0 }, &rows, references.priced(), plays)?;
         }
         if reported.is_none() {
             reported = Some((references, router.tasks().clone(), resolved(configs, &unfitted)?));

@@ -46,7 +46,8 @@ impl References {
             plays.push(Play { matched_to: Some(router.name.clone()), ..Play::reference("cost-matched-mix", picks) });
         }
         let (chosen, seconds) = timed(|| self.knn(PromptsView::rows(arena.dataset.prompts(), rows), embeddings));
-        let knn = Play::reference("knn", chosen?.into_iter().map(Pick::One).collect());
+        let (chosen, forecast) = chosen?;
+        let knn = Play::reference("knn", chosen.into_iter().map(Pick::One).collect()).expecting(forecast);
         plays.push(knn.timed(seconds, embedding_seconds));
         let labels = rows.iter().map(|&row| {
             let benchmark = arena.dataset.prompts().get(row).and_then(|prompt| prompt.benchmark.as_deref());

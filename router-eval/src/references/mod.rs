@@ -11,7 +11,7 @@
 //! | `oracle` | the best observed outcome of every prompt; ties go to the cheaper model | the answers |
 
 mod fixed;
-mod hull;
+pub(crate) mod hull;
 mod persist;
 
 pub(crate) use fixed::Cell;
@@ -27,6 +27,7 @@ use router_core::{
     Registry, Result, TaskDistribution, Tasks, TrainingSet,
 };
 
+use crate::forecast::{Forecast, PricedModels};
 use crate::leakage;
 use crate::summary::DataSummary;
 
@@ -187,16 +188,28 @@ impl References {
         &self.texts
     }
 
-    /// What the tuned nearest neighbors choose for `prompts` with their embeddings, n x d: the highest expected quality, ties
-    /// to the model that is cheaper on train, then to the lowest index.
+    /// The cheapest model and the best single one, among those of known cost on train.
+    pub(crate) fn priced(&self) -> Option<PricedModels> {
+        let known: Vec<Option<f64>> =
+            self.mean_quality.iter().zip(&self.mean_cost).map(|(quality, cost)| cost.and(*quality)).collect();
+        Some(PricedModels { cheapest: self.cheapest()?, best: best(&known)? })
+    }
+
+    /// What the tuned nearest neighbors choose for `prompts` with their embeddings, n x d, and what they expect: the highest
+    /// expected quality, ties to the model that is cheaper on train, then to the lowest index. Their expected cost of a model is
+    /// its mean on train.
     ///
     /// # Errors
     /// What the estimator reports; [`ErrorKind::NonFinite`].
-    pub(crate) fn knn(&self, prompts: PromptsView<'_>, embeddings: MatrixView<'_>) -> Result<Vec<ModelIndex>> {
+    pub(crate) fn knn(
+        &self,
+        prompts: PromptsView<'_>,
+        embeddings: MatrixView<'_>,
+    ) -> Result<(Vec<ModelIndex>, Forecast)> {
         use rayon::prelude::*;
 
         let starts: Vec<usize> = (0..prompts.len()).step_by(BATCH).collect();
-        let chosen: Vec<Vec<ModelIndex>> = starts
+        let batches: Vec<Estimates> = starts
             .into_par_iter()
             .map(|start| {
                 let end = prompts.len().min(start + BATCH);
@@ -210,11 +223,22 @@ impl References {
                 let mut estimates = Estimates::new();
                 self.knn.estimate(&batch, &mut estimates)?;
                 estimates.view().check_finite("the reference `knn`")?;
-                let quality = estimates.quality();
-                Ok((0..end - start).map(|row| self.best_or_cheaper(quality.row(row))).collect())
+                Ok(estimates)
             })
             .collect::<Result<_>>()?;
-        Ok(chosen.into_iter().flatten().collect())
+        let costs: Vec<f32> =
+            self.mean_cost.iter().map(|cost| cost.map_or(f32::INFINITY, |cost| cost as f32)).collect();
+        let mut forecast = Forecast::blank(prompts.len(), self.models.len());
+        let mut chosen = Vec::with_capacity(prompts.len());
+        for estimates in &batches {
+            for at in 0..estimates.quality().rows() {
+                let quality = estimates.quality();
+                forecast.quality.row_mut(chosen.len()).copy_from_slice(quality.row(at));
+                forecast.cost_usd.row_mut(chosen.len()).copy_from_slice(&costs);
+                chosen.push(self.best_or_cheaper(quality.row(at)));
+            }
+        }
+        Ok((chosen, forecast))
     }
 
     fn best_or_cheaper(&self, quality: &[f32]) -> ModelIndex {

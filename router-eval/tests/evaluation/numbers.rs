@@ -64,6 +64,105 @@ fn a_tiny_world_has_the_numbers_computed_by_hand() {
 }
 
 #[test]
+fn further_metrics_of_the_tiny_world_are_those_computed_by_hand() {
+    let evaluation = evaluate(&[script("mine", &[("p1", 1)], 0)]);
+    let summary = &evaluation.summary;
+    let metrics = &summary.routers[0].metrics;
+
+    // a, b, a, a score 1, 1, 0, 1 on benchmarks x, y, z, x.
+    let averages = metrics.averages.unwrap();
+    assert_eq!((averages.micro, averages.macro_benchmark, averages.benchmarks), (0.75, 2.0 / 3.0, 3));
+
+    // The script expects 1 of its choice and 0 of the others. Of the priced models a (1 USD) and b (3 USD), p1 changes from b to a
+    // at lambda 1 / (3 - 1); beyond, all go to a: 1, 0, 0, 1.
+    let curve = metrics.curve.as_ref().unwrap();
+    let points: Vec<(Option<f64>, f64, f64)> =
+        curve.points.iter().map(|point| (point.lambda, point.quality, point.cost_usd)).collect();
+    assert_eq!(points[0], (Some(0.0), 0.75, 1.5));
+    assert_eq!(points.last(), Some(&(None, 0.5, 1.0)));
+    assert!(points.iter().any(|point| point.0 == Some(0.5)));
+    assert_eq!((curve.prompts, curve.cost_kind), (4, CostKind::Measured));
+    // b, best on train, has 0.5 for 3 USD; a has that for 1.
+    let equal = curve.cost_at_equal_quality.as_ref().unwrap();
+    assert_eq!((equal.best_single_quality, equal.best_single_cost_usd, equal.cost_usd), (0.5, 3.0, 1.0));
+    close(Some(equal.share), 1.0 / 3.0);
+    assert_eq!(equal.held_out, None); // ten parts of four prompts
+    let bench = curve.llmrouterbench.unwrap();
+    close(Some(bench.perf_gain), 0.5);
+    close(bench.cost_save, 2.0 / 3.0);
+    // From 1 to 3 USD: the hull rises from 0.5 to 0.75 at 1.5 and stays.
+    close(curve.aiq, f64::midpoint(0.5 * 0.625, 1.5 * 0.75));
+    let single = summary.single_models.as_ref().unwrap();
+    let names: Vec<(&str, f64)> = single.models.iter().map(|model| (model.model.as_str(), model.quality)).collect();
+    assert_eq!(names, [("a", 0.5), ("b", 0.5)]);
+    close(single.aiq, 0.5);
+
+    // On test the strong model b is not better than a.
+    assert_eq!(metrics.routellm, None);
+    // p0: a right alone of the priced; p1: b; p2: nobody; p3: both, a cheaper.
+    let arena = metrics.routerarena.unwrap();
+    assert_eq!((arena.prompts, arena.optimal_selection, arena.optimal_cost), (3, Some(1.0), Some(1.0)));
+    assert_eq!(arena.score, Some(0.0)); // 1,500 USD for a thousand
+    let random = find(&summary.references, "random").metrics.routerarena.unwrap();
+    assert_eq!(random.prompts, 0, "a model of unknown cost has a share of every prompt");
+    let cheapest = find(&summary.references, "cheapest").metrics.routerarena.unwrap();
+    assert_eq!((cheapest.optimal_selection, cheapest.optimal_cost), (Some(2.0 / 3.0), Some(2.0 / 3.0)));
+
+    // p0 and p1 right, p2 (where c is) not, p3 without a difference between those observed.
+    let selection = metrics.selection.unwrap();
+    assert_eq!((selection.recall, selection.regret), (Some(2.0 / 3.0), 0.25));
+    let ranking = metrics.ranking.as_ref().unwrap();
+    close(Some(ranking.recall[0].recall), 2.0 / 3.0);
+    close(Some(ranking.recall[0].chance), (2.0 / 3.0 + 1.0 / 3.0 + 1.0 / 3.0) / 3.0);
+    // Of 11 pairs, the estimate is wrong on p0 c (0 for 1), p2 a (1 for 0), p2 c (0 for 1) and p3 b (0 for 1).
+    let calibration = metrics.calibration.as_ref().unwrap();
+    close(Some(calibration.pooled.brier), 4.0 / 11.0);
+    close(Some(calibration.pooled.bias), (4.0 - 6.0) / 11.0);
+    close(calibration.chosen.as_ref().map(|chosen| chosen.bias), 0.25);
+    assert_eq!(metrics.stability, None);
+    // Against best-single, which is b everywhere: equal on p1 alone; nothing beyond chance.
+    let against = summary.agreement.iter().find(|pair| pair.b == "best-single").unwrap();
+    assert_eq!((against.share, against.kappa), (0.25, Some(0.0)));
+}
+
+#[test]
+fn equal_seeds_are_stable() {
+    let options = Options { seeds: vec![1, 2, 3], ..options() };
+    let configs = [script("mine", &[("p1", 1)], 0)];
+    let evaluation = train_test(&configs, &registry(), &train(), &[test()], &options, &FitContext::new(0)).unwrap();
+    let stability = evaluation.summary.routers[0].metrics.stability.unwrap();
+    assert_eq!((stability.equal_decisions, stability.quality_range, stability.seeds), (1.0, 0.0, 3));
+}
+
+#[test]
+fn the_cost_at_equal_quality_is_chosen_on_other_prompts_too() {
+    // Forty prompts that the cheap model solves as well as the dear one does, which is best on train by one.
+    let texts: Vec<String> = (0..40).map(|row| format!("r{row} a")).collect();
+    let rows: Vec<(&str, &str, &[Option<f32>])> = texts
+        .iter()
+        .enumerate()
+        .map(|(row, text)| {
+            let qualities: &[Option<f32>] = if row % 4 == 3 { &[Some(0.0); 2] } else { &[Some(1.0); 2] };
+            (text.as_str(), "", qualities)
+        })
+        .collect();
+    let test = std::sync::Arc::new(world("even", &[Some(1.0), Some(5.0)], &rows));
+    let train = std::sync::Arc::new(world(
+        "train",
+        &[Some(1.0), Some(5.0)],
+        &[("t0 a", "", &[Some(0.0), Some(1.0)]), ("t1 b", "", &[Some(1.0), Some(1.0)])],
+    ));
+    let evaluation =
+        train_test(&[script("mine", &[], 1)], &registry(), &train, &[test], &options(), &FitContext::new(0)).unwrap();
+    let curve = evaluation.summary.routers[0].metrics.curve.as_ref().unwrap();
+    let equal = curve.cost_at_equal_quality.as_ref().unwrap();
+    assert_eq!((equal.share, equal.share_ci), (0.2, Some([0.2, 0.2])));
+    let held_out = equal.held_out.unwrap();
+    close(Some(held_out.share), 0.2);
+    close(Some(held_out.quality_delta), 0.0);
+}
+
+#[test]
 fn a_mix_beyond_the_hull_is_its_end() {
     // Always b costs 3, the dear end of the hull.
     let evaluation = evaluate(&[script("dear", &[], 1), script("cheap", &[], 0)]);

@@ -1,17 +1,18 @@
 //! `router eval`: three ways to a table that nobody can dispute.
 
+mod tables;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use router_core::{Dataset, Error, ErrorKind, Result, Router, RouterConfig, UnfittedRouter};
-use router_eval::summary::{Difference, Entry, Summary};
 use router_eval::{Evaluation, NamedConfig, Options, References};
 
+use self::tables::{further, heading, table};
 use super::{Session, near_duplicate_groups, read};
 use crate::arguments::Eval;
 use crate::output::Output;
-use crate::table::{Align, Table, count, interval, plural, short_difference, short_score, usd};
 
 pub(super) fn run(arguments: &Eval, session: &mut Session) -> Result<()> {
     let mode = Mode::of(arguments)?;
@@ -157,67 +158,12 @@ pub(super) fn print(evaluation: &Evaluation, output: &mut Output) -> Result<()> 
     output.line(heading(summary))?;
     output.line("")?;
     output.line(table(summary))?;
+    output.line("")?;
+    output.line(further(summary))?;
     for note in &summary.notes {
         output.line(format_args!("note: {note}"))?;
     }
     Ok(())
-}
-
-fn heading(summary: &Summary) -> String {
-    let folds = summary.folds.map_or_else(String::new, |folds| format!(", {folds} folds"));
-    let seeds: Vec<String> = summary.seeds.iter().map(u64::to_string).collect();
-    format!(
-        "{}: {}, {}{folds}, seed{} {}; {:.0}% intervals of {} resamples",
-        summary.data.join(" + "),
-        plural(summary.prompts, "prompt"),
-        plural(summary.models, "model"),
-        if seeds.len() == 1 { "" } else { "s" },
-        seeds.join(", "),
-        summary.bootstrap.confidence * 100.0,
-        count(summary.bootstrap.resamples),
-    )
-}
-
-fn table(summary: &Summary) -> String {
-    let mut table = Table::new([
-        ("router", Align::Left),
-        ("quality", Align::Right),
-        ("cost of\n1,000", Align::Right),
-        ("gap\nclosed", Align::Right),
-        ("vs best single", Align::Right),
-        ("vs kNN", Align::Right),
-    ]);
-    let first = summary.routers.first().map_or("", |router| router.name.as_str());
-    let row = |entry: &Entry| {
-        [
-            entry.label(first),
-            with_interval(entry.quality, entry.quality_ci, short_score),
-            usd(entry.cost_usd.map(|cost| cost * 1000.0)),
-            entry.gap_closed.map_or_else(|| "-".to_owned(), |gap| format!("{gap:.2}")),
-            difference(entry.vs_best_single),
-            difference(entry.vs_knn),
-        ]
-    };
-    for router in &summary.routers {
-        table.row(row(router));
-    }
-    table.rule();
-    for reference in &summary.references {
-        table.row(row(reference));
-    }
-    table.render()
-}
-
-fn with_interval(value: Option<f64>, ends: Option<[f64; 2]>, show: fn(f64) -> String) -> String {
-    match (value, ends) {
-        (Some(value), Some(ends)) => format!("{} {}", show(value), interval(ends, show)),
-        (Some(value), None) => show(value),
-        (None, _) => "-".to_owned(),
-    }
-}
-
-fn difference(difference: Option<Difference>) -> String {
-    with_interval(difference.map(|found| found.delta), difference.map(|found| found.ci), short_difference)
 }
 
 /// The command line that was given, quoted so that a shell takes it again.
