@@ -58,7 +58,7 @@ pub(crate) fn play(
 fn forecast(router: &Router, prediction: &Prediction) -> Forecast {
     let mut cost_usd = prediction.cost_usd.clone();
     if prediction.aggregate.cost_usd().is_none() {
-        let known = router.costs().known();
+        let known: Vec<bool> = router.costs().known().collect();
         for row in 0..cost_usd.rows() {
             for (cost, known) in cost_usd.row_mut(row).iter_mut().zip(&known) {
                 if !known {
