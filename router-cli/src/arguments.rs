@@ -7,6 +7,7 @@ use clap::error::ErrorKind as ClapErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use router_core::{Error, ErrorKind};
 
+use crate::commands::onboard::Onboard;
 use crate::output::Output;
 
 const EXIT_STATUS: &str = "\
@@ -75,6 +76,9 @@ pub(crate) enum Command {
     Tasks(Tasks),
     Compare(Compare),
     Drift(Drift),
+    /// Places a new model in a trained router, without training
+    #[command(subcommand, arg_required_else_help = true, disable_help_subcommand = true)]
+    Onboard(Onboard),
     /// Lists, brings and checks the models that embedders run
     #[command(subcommand, arg_required_else_help = true, disable_help_subcommand = true)]
     Embedder(Embedder),

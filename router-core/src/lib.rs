@@ -38,7 +38,7 @@ pub use config::{ComponentConfig, RouterConfig};
 pub use context::FitContext;
 pub use embedding_cache::{CachedEmbedding, EmbeddingCache, PromptKey};
 pub use error::{Error, ErrorKind, Result};
-pub use pipeline::{Explanation, Router, RouterBuilder, UnfittedRouter};
+pub use pipeline::{Explanation, Newcomer, Placement, Router, RouterBuilder, UnfittedRouter};
 pub use progress::{CancelToken, Progress, ProgressBar, Silent};
 pub use registry::{
     AggregatorRole, ClassifierRole, DiscovererRole, EmbedderRole, EstimatorRole, PluginConfig, PolicyRole, Registry,
@@ -70,13 +70,13 @@ pub mod prelude {
     };
     pub use crate::traits::{
         Aggregator, AggregatorEvidence, Embedder, FittedAggregator, FittedClassifier, FittedEmbedder, FittedEstimator,
-        FittedPolicy, PartInfo, Policy, PolicyEvidence, PromptsView, QualityEstimator, QueryBatch, Stage,
+        FittedPolicy, PartInfo, Policy, PolicyEvidence, PromptsView, QualityEstimator, QueryBatch, Stage, StoredPolicy,
         TaskClassifier, TaskDiscoverer,
     };
     pub use crate::{
         Choice, Constraints, Dataset, Decision, Embeddings, Error, ErrorKind, Estimates, EstimatesView, FitContext,
-        Matrix, MatrixView, ModelIndex, ModelPool, Outcome, Outcomes, Plan, Prompt, Reason, Result, TaskDistribution,
-        TaskHierarchy, TaskId, TaskMap, Tasks, TrainingSet, register,
+        Matrix, MatrixView, ModelIndex, ModelPool, Newcomer, Outcome, Outcomes, Plan, Prompt, Reason, Result,
+        TaskDistribution, TaskHierarchy, TaskId, TaskMap, Tasks, TrainingSet, register,
     };
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Beside them stand the rooms they share: [`graph`] (rank-biased overlap, sparse graphs, Leiden), [`neighbors`] (exact and
 //! approximate nearest-neighbor search), `linear_algebra` (sparse products, bases and singular values), [`nn`] (small neural networks
-//! on candle), [`models`] (encoder models on disk), [`text`] (tokenization, windows, conversations), [`http`] (asking a web service).
+//! on candle), [`onboarding`] (models that join a fitted router), [`models`] (encoder models on disk), [`text`] (tokenization, windows, conversations), [`http`] (asking a web service).
 //!
 //! A binary, test, bench or example that collects plugins must say `use router_plugins as _;`: the linker silently drops a
 //! crate that nothing mentions. [`builtin`] gives a registry of them without that machinery.
@@ -21,6 +21,7 @@ pub mod neighbors;
 mod nested;
 #[cfg(feature = "candle")]
 pub mod nn;
+pub mod onboarding;
 pub mod policies;
 pub mod text;
 

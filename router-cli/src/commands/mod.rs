@@ -6,6 +6,7 @@ mod demo;
 mod drift;
 mod embedder;
 mod eval;
+pub(crate) mod onboard;
 mod plugins;
 mod requests;
 mod route;
@@ -138,6 +139,7 @@ fn dispatch(command: &Command, session: &mut Session) -> Result<u8> {
         Command::Embedder(arguments) => return embedder::run(arguments, session),
         Command::Compare(arguments) => compare::run(arguments, session)?,
         Command::Drift(arguments) => return drift::run(arguments, session),
+        Command::Onboard(arguments) => onboard::run(arguments, session)?,
         Command::Plugins(arguments) => plugins::run(arguments, session)?,
         Command::Schema(arguments) => schema::run(arguments, session)?,
     }

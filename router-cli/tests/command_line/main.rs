@@ -18,6 +18,7 @@ mod embedding_server;
 mod formats;
 mod help;
 mod json;
+mod onboard;
 mod releases;
 mod round_trip;
 mod route;

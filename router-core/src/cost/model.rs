@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::artifact::{Persist, SlotReader, SlotWriter};
 use crate::cost::LengthCalibration;
 use crate::error::{Error, ErrorKind, Result};
+use crate::pipeline::Newcomer;
 use crate::types::dataset::TrainingSet;
-use crate::types::model::{ModelIndex, ModelPool};
+use crate::types::model::{Model, ModelIndex, ModelPool};
 
 /// Expects the cost of a call before it is made, from prices and what was measured in training.
 ///
@@ -53,22 +54,11 @@ impl CostModel {
             } else {
                 f64::from(nominal_output_tokens)
             };
-            let mean_cost = (sum.with_cost > 0).then(|| sum.cost / sum.with_cost as f64);
-            match (model.price(1.0, 0.0), model.price(0.0, output)) {
-                (Some(input_price), Some(output_cost)) => {
-                    let expected = sum.cost_input / sum.with_cost.max(1) as f64 * input_price + output_cost;
-                    let scale = match mean_cost {
-                        Some(mean) if expected > 0.0 => mean / expected,
-                        _ => 1.0,
-                    };
-                    per_prompt_token.push(input_price * scale);
-                    per_call.push(Some(output_cost * scale));
-                }
-                _ => {
-                    per_prompt_token.push(0.0);
-                    per_call.push(mean_cost);
-                }
-            }
+            let count = sum.with_cost as f64;
+            let measured = (sum.with_cost > 0).then(|| (sum.cost / count, sum.cost_input / count));
+            let (of_token, of_call) = split(model, output, measured);
+            per_prompt_token.push(of_token);
+            per_call.push(of_call);
         }
         Self { per_prompt_token, per_call, output_length: None }
     }
@@ -80,6 +70,18 @@ impl CostModel {
 
     pub(crate) fn output_length(&self) -> Option<&LengthCalibration> {
         self.output_length.as_ref()
+    }
+
+    /// The same with one more model: from its prices, its mean output tokens (or the nominal ones) and its measured costs.
+    pub(crate) fn with_model(mut self, newcomer: &Newcomer<'_>, nominal_output_tokens: u32) -> Self {
+        let output = newcomer.output_tokens.unwrap_or_else(|| f64::from(nominal_output_tokens));
+        let (per_prompt_token, per_call) = split(newcomer.model, output, newcomer.measured_cost);
+        self.per_prompt_token.push(per_prompt_token);
+        self.per_call.push(per_call);
+        if let Some(length) = &mut self.output_length {
+            length.join();
+        }
+        self
     }
 
     /// The expected cost in US dollars of sending a prompt of so many tokens to `model`, for an answer of mean length; `None`
@@ -126,6 +128,23 @@ impl CostModel {
     }
 }
 
+/// What a prompt token and what a call costs: by price for so many `output` tokens, scaled to the `measured` mean cost at a mean number
+/// of prompt tokens.
+fn split(model: &Model, output: f64, measured: Option<(f64, f64)>) -> (f64, Option<f64>) {
+    match (model.price(1.0, 0.0), model.price(0.0, output)) {
+        (Some(input_price), Some(output_cost)) => {
+            let scale = match measured {
+                Some((cost, input)) if input * input_price + output_cost > 0.0 => {
+                    cost / (input * input_price + output_cost)
+                }
+                _ => 1.0,
+            };
+            (input_price * scale, Some(output_cost * scale))
+        }
+        _ => (0.0, measured.map(|(cost, _)| cost)),
+    }
+}
+
 #[derive(Debug, Clone, Default)]
 struct Sums {
     output_tokens: f64,
@@ -155,7 +174,6 @@ mod tests {
     use super::*;
     use crate::types::dataset::Dataset;
     use crate::types::matrix::Matrix;
-    use crate::types::model::Model;
     use crate::types::outcome::{Outcome, Outcomes};
     use crate::types::prompt::Prompt;
 

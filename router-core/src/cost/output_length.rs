@@ -180,6 +180,11 @@ impl LengthCalibration {
         self.scale.len() == models && self.scale.iter().flatten().all(|scale| scale.is_finite() && *scale >= 0.0)
     }
 
+    /// One more model, of which no lengths are predicted.
+    pub(crate) fn join(&mut self) {
+        self.scale.push(None);
+    }
+
     /// From predicted targets to expected lengths against the mean, in place; 1 for a model of which no length was measured.
     fn read_back(&self, row: &mut [f32]) {
         for (value, scale) in row.iter_mut().zip(&self.scale) {

@@ -65,7 +65,7 @@ pub struct ModelExplanation {
     pub standard_error: Option<f32>,
     /// Expected cost in US dollars; null where the price is unknown.
     pub cost_usd: Option<f32>,
-    /// What each part expected.
+    /// What each part expected; empty for a model that joined the router without training.
     pub parts: Vec<f32>,
     /// Why it may not be chosen; null if it may.
     pub ineligible: Option<Ineligible>,
@@ -114,7 +114,11 @@ impl Router {
                         .variance()
                         .map(|variance| variance.get(0, model).max(0.0).sqrt()),
                     cost_usd,
-                    parts: prediction.parts.iter().map(|part| part.quality().get(0, model)).collect(),
+                    parts: if model < self.fitted_models() {
+                        prediction.parts.iter().map(|part| part.quality().get(0, model)).collect()
+                    } else {
+                        Vec::new()
+                    },
                     ineligible: constraints.ineligible(&self.pool, model, tokens, cost_usd),
                 }
             })

@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::builder::RouterBuilder;
 use crate::pipeline::crossfit::{self, HeldOut};
 use crate::pipeline::drift;
+use crate::pipeline::newcomer::Placements;
 use crate::pipeline::router::Router;
 use crate::registry::Registry;
 use crate::tasks::{self, TaskCards, Tasks};
@@ -203,6 +204,7 @@ impl UnfittedRouter {
             aggregator,
             policy,
             costs,
+            placements: Placements::default(),
             output_length: length.map(|FittedLength { length, .. }| length),
             cards,
             drift,

@@ -22,6 +22,8 @@ pub struct RouteBuffers {
     tasks: TaskDistribution,
     parts: Vec<Estimates>,
     aggregate: Estimates,
+    /// The aggregate of the models that were fitted on, where others joined.
+    fitted: Estimates,
     lengths: Estimates,
     cost_usd: Matrix,
     known_cost: Vec<bool>,
@@ -59,15 +61,15 @@ impl Router {
                 Ok((start, buffers))
             })
             .collect::<Result<_>>()?;
-        let empty = || {
+        let empty = |models| {
             let mut estimates = Estimates::new();
-            estimates.reset(n, m);
+            estimates.reset(n, models);
             estimates
         };
         let mut prediction = Prediction {
             tasks: TaskDistribution::new(),
-            parts: self.parts.iter().map(|_| empty()).collect(),
-            aggregate: empty(),
+            parts: self.parts.iter().map(|_| empty(self.fitted_models())).collect(),
+            aggregate: empty(m),
             cost_usd: Matrix::zeros(n, m),
         };
         prediction.tasks.reset(n, self.classifier.as_ref().map_or(0, |classifier| classifier.tasks()));
@@ -174,11 +176,18 @@ impl Router {
             estimator.estimate(&batch, out)?;
         }
         let views: Vec<EstimatesView<'_>> = buffers.parts.iter().map(Estimates::view).collect();
-        self.aggregator.aggregate(&views, &mut buffers.aggregate)?;
-        self.expect_cost(&batch, &buffers.aggregate, &mut buffers.lengths, &mut buffers.cost_usd)?;
-        let is_estimated = buffers.aggregate.cost_usd().is_some();
+        let fitted = if self.placements.0.is_empty() { &mut buffers.aggregate } else { &mut buffers.fitted };
+        self.aggregator.aggregate(&views, fitted)?;
+        let is_estimated = fitted.cost_usd().is_some();
+        self.expect_cost(&batch, fitted, &mut buffers.lengths, &mut buffers.cost_usd)?;
+        if !self.placements.0.is_empty() {
+            self.placements.extend(&buffers.fitted, &buffers.tasks, &mut buffers.aggregate);
+        }
         buffers.known_cost.clear();
-        buffers.known_cost.extend(self.costs.known().map(|known| known || is_estimated));
+        let is_fitted = |model: usize| model < self.fitted_models();
+        buffers
+            .known_cost
+            .extend(self.costs.known().enumerate().map(|(model, known)| known || (is_estimated && is_fitted(model))));
         Ok(())
     }
 
@@ -192,16 +201,17 @@ impl Router {
         out: &mut Matrix,
     ) -> Result<()> {
         out.reset(batch.prompts.len(), self.pool.len());
-        if let Some(estimated) = aggregate.cost_usd() {
-            out.as_mut_slice().copy_from_slice(estimated.as_slice());
-            return Ok(());
-        }
-        if let Some(length) = &self.output_length {
-            length.estimate(batch, lengths)?;
+        let estimated = aggregate.cost_usd();
+        match &self.output_length {
+            Some(length) if estimated.is_none() => length.estimate(batch, lengths)?,
+            _ => lengths.reset(batch.prompts.len(), 0),
         }
         for (row, prompt) in batch.prompts.iter().enumerate() {
-            let lengths = if self.output_length.is_some() { lengths.quality().row(row) } else { &[] };
-            self.costs.expected_row(prompt.approximate_tokens(), lengths, out.row_mut(row));
+            self.costs.expected_row(prompt.approximate_tokens(), lengths.quality().row(row), out.row_mut(row));
+            if let Some(estimated) = estimated {
+                let of_fitted = out.row_mut(row).iter_mut().zip(estimated.row(row));
+                of_fitted.for_each(|(cost, estimated)| *cost = *estimated);
+            }
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ mod drift;
 mod explain;
 mod fit;
 mod inference;
+mod newcomer;
 mod router;
 
 pub use builder::RouterBuilder;
@@ -22,4 +23,5 @@ pub use explain::{Explanation, ModelExplanation, TaskExplanation};
 pub use fit::{UnfittedRouter, embed_in_batches};
 pub(crate) use inference::estimate_parts;
 pub use inference::{BATCH, Prediction, RouteBuffers};
+pub use newcomer::{Newcomer, Placement};
 pub use router::Router;

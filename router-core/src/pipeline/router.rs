@@ -10,6 +10,7 @@ use crate::cost::{CostModel, OUTPUT_LENGTH_SLOT, OutputLength};
 use crate::drift::DriftReference;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::fit::embed_in_batches;
+use crate::pipeline::newcomer::Placements;
 use crate::registry::{AggregatorRole, ClassifierRole, EmbedderRole, EstimatorRole, PolicyRole, Registry, Shelved};
 use crate::tasks::TaskCards;
 use crate::traits::{
@@ -25,6 +26,9 @@ use crate::types::task::TaskMap;
 /// The slot of the drift reference. Artifacts of earlier releases lack it, and so do routers without tasks.
 const DRIFT: &str = "drift";
 
+/// The slot of the models that joined without training, if there are any.
+const PLACEMENTS: &str = "placements";
+
 /// How often a load begins anew because the artifact was replaced under it.
 const REPLACED: usize = 10;
 
@@ -39,6 +43,7 @@ pub struct Router {
     pub(crate) policy: Box<dyn StoredPolicy>,
     pub(crate) costs: CostModel,
     pub(crate) output_length: Option<OutputLength>,
+    pub(crate) placements: Placements,
     pub(crate) cards: TaskCards,
     pub(crate) drift: Option<DriftReference>,
     pub(crate) data_fingerprint: String,
@@ -184,6 +189,9 @@ impl Router {
         if let Some(drift) = &self.drift {
             writer.put_slot(DRIFT, drift)?;
         }
+        if !self.placements.0.is_empty() {
+            writer.put_slot(PLACEMENTS, &self.placements)?;
+        }
         for (slot, component) in extra {
             writer.put_slot(slot, *component)?;
         }
@@ -261,11 +269,18 @@ impl Router {
         {
             return Err(damaged("the classifier does not belong to these tasks and embeddings".into()));
         }
+        let placements = if reader.has_slot(PLACEMENTS) {
+            reader.read_slot(PLACEMENTS, |_, slot| slot.load::<Placements>())?
+        } else {
+            Placements::default()
+        };
+        let fitted_models = pool.len().saturating_sub(placements.0.len());
+        placements.check(fitted_models, cards.tasks.len())?;
         let parts = parts
             .into_iter()
             .map(|info| {
                 let estimator = load_slot::<EstimatorRole>(reader, &info.slot, &info.name)?;
-                if estimator.models() != pool.len() {
+                if estimator.models() != fitted_models {
                     return Err(damaged(format!("`{}` does not belong to this pool of models", info.slot)));
                 }
                 Ok((info, estimator))
@@ -285,7 +300,7 @@ impl Router {
             (Some(calibration), Some(component)) => {
                 let estimator = load_slot::<EstimatorRole>(reader, OUTPUT_LENGTH_SLOT, &component.name)?;
                 let calibration = calibration.clone();
-                if estimator.models() != pool.len() {
+                if estimator.models() != fitted_models {
                     return Err(damaged(format!("`{OUTPUT_LENGTH_SLOT}` does not belong to this pool of models")));
                 }
                 Some(OutputLength { estimator, calibration })
@@ -311,6 +326,7 @@ impl Router {
             policy,
             costs,
             output_length,
+            placements,
             cards,
             drift,
             data_fingerprint: manifest.data_fingerprint.clone(),

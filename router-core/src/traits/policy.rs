@@ -2,7 +2,8 @@
 
 use crate::artifact::{ErasedPersist, Persist};
 use crate::context::FitContext;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
+use crate::pipeline::Newcomer;
 use crate::types::constraints::Choice;
 use crate::types::dataset::TrainingSet;
 use crate::types::decision::Decision;
@@ -47,6 +48,17 @@ pub trait FittedPolicy: Send + Sync {
     /// # Errors
     /// [`crate::ErrorKind::Shape`] if `out` has another length than `choice`.
     fn choose(&self, choice: &Choice<'_>, out: &mut [Decision]) -> Result<()>;
+
+    /// The same policy with one more model, the last of the pool, that joined without training. Its outcomes are few and chosen:
+    /// a policy must not take it for one of the models whose worth its fit has shown.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Unsupported`], which is the default, if what was learned cannot be carried over to another pool.
+    fn with_model(&self, newcomer: &Newcomer<'_>) -> Result<Box<dyn StoredPolicy>> {
+        let name = &newcomer.model.name;
+        Err(Error::new(ErrorKind::Unsupported, format!("this policy cannot take `{name}`, which it was not fitted on"))
+            .help("train again with outcomes of the model, or use another policy"))
+    }
 
     /// What fitting found and a person should know, a sentence each; `pool` is the one that was fitted on.
     fn findings(&self, pool: &ModelPool) -> Vec<String> {

@@ -5,11 +5,13 @@
 //! - [`orthonormal`]: orthonormal bases by Householder QR
 //! - [`dominant`]: the leading eigenpairs of a dense symmetric matrix of any rank
 //! - [`eigen`]: the leading eigenpairs of a sparse symmetric matrix
+//! - [`cholesky`]: factors of dense symmetric positive definite matrices
 //! - [`dense`]: leading singular vectors and orthonormal factors of small dense matrices
 //! - [`singular`]: the leading singular values and right vectors of a sparse matrix
 //!
 //! All of it repeats bit for bit at any thread count: threads own disjoint outputs, and faer runs on one.
 
+pub(crate) mod cholesky;
 pub(crate) mod dense;
 pub(crate) mod dominant;
 pub(crate) mod eigen;

@@ -178,6 +178,11 @@ impl FittedPolicy for BudgetPolicy {
     fn choose(&self, choice: &Choice<'_>, out: &mut [Decision]) -> Result<()> {
         self.utility.choose(choice, out)
     }
+
+    // Lambda is the price of quality in the old pool: with a better bargain in it, the average cost falls below the budget or the quality rises.
+    fn with_model(&self, _: &Newcomer<'_>) -> Result<Box<dyn StoredPolicy>> {
+        Ok(Box::new(self.clone()))
+    }
 }
 
 impl Persist for BudgetPolicy {

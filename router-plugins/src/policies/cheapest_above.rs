@@ -217,6 +217,12 @@ impl FittedPolicy for CheapestAbovePolicy {
         Ok(())
     }
 
+    /// Nothing is promised of the newcomer where the floor is one of confidence.
+    fn with_model(&self, _: &Newcomer<'_>) -> Result<Box<dyn StoredPolicy>> {
+        let bounds = self.bounds.clone().map(LowerBounds::with_model);
+        Ok(Box::new(Self { bounds, ..self.clone() }))
+    }
+
     fn findings(&self, _pool: &ModelPool) -> Vec<String> {
         let told = self.bounds.iter().map(|bounds| {
             let share = 100.0 * bounds.promising();

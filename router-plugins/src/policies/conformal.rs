@@ -61,6 +61,12 @@ impl LowerBounds {
         Self { models: vec![Bins { edges: Vec::new(), margins: vec![None] }; models] }
     }
 
+    /// The same with no promise for one more model.
+    pub(super) fn with_model(mut self) -> Self {
+        self.models.extend(Self::none(1).models);
+        self
+    }
+
     /// The quality, in [0, 1], that an outcome of `model` reaches with the confidence fitted for, if `estimate` is expected.
     /// O(1) and without allocation.
     pub(super) fn bound(&self, model: ModelIndex, estimate: f64) -> f64 {

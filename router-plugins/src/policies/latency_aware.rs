@@ -252,6 +252,20 @@ impl FittedPolicy for LatencyAwarePolicy {
         }
         Ok(())
     }
+
+    /// The newcomer takes what its entry in the pool says and its answers' length; the slowest model's time if that is nothing.
+    fn with_model(&self, newcomer: &Newcomer<'_>) -> Result<Box<dyn StoredPolicy>> {
+        let model = newcomer.model;
+        let writing = newcomer.output_tokens.zip(model.output_tokens_per_second).map(|(tokens, rate)| tokens / rate);
+        let slowest = self.learned.seconds.iter().copied().fold(0.0, f64::max);
+        let seconds = match (model.latency_seconds, writing) {
+            (None, None) => slowest,
+            (first, writing) => first.unwrap_or(0.0) + writing.unwrap_or(0.0),
+        };
+        let mut learned = self.learned.clone();
+        learned.seconds.push(seconds);
+        Ok(Box::new(Self::new(learned)?))
+    }
 }
 
 impl Persist for LatencyAwarePolicy {

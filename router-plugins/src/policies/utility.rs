@@ -113,6 +113,10 @@ impl FittedPolicy for UtilityPolicy {
         }
         Ok(())
     }
+
+    fn with_model(&self, _: &Newcomer<'_>) -> Result<Box<dyn StoredPolicy>> {
+        Ok(Box::new(self.clone()))
+    }
 }
 
 impl Persist for UtilityPolicy {

@@ -1,12 +1,11 @@
 //! Weighted normal equations: sums over outcomes that can be added and taken apart, and their solution by Cholesky.
 #![allow(clippy::indexing_slicing, reason = "all sizes follow from the dimension and the number of responses")]
 
-use faer::dyn_stack::{MemBuffer, MemStack};
-use faer::linalg::cholesky::llt::factor::{LltParams, LltRegularization, cholesky_in_place, cholesky_in_place_scratch};
 use faer::linalg::matmul::matmul;
-use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
-use faer::{Accum, MatMut, MatRef, Par, Spec};
+use faer::{Accum, MatMut, MatRef, Par};
 use router_core::prelude::*;
+
+use crate::linear_algebra::cholesky::Factor;
 
 /// Rows whose product is taken at once.
 const BLOCK: usize = 256;
@@ -168,51 +167,6 @@ pub(super) struct Solution {
     pub(super) weights: Vec<f64>,
     /// One a response.
     pub(super) intercepts: Vec<f64>,
-}
-
-/// A lower triangular d x d factor L, column by column: L L' is the matrix.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Factor {
-    d: usize,
-    lower: Vec<f64>,
-}
-
-impl Factor {
-    fn new(mut matrix: Vec<f64>, d: usize) -> Result<Self> {
-        let parameters: Spec<LltParams, f64> = Spec::default();
-        let mut memory = MemBuffer::new(cholesky_in_place_scratch::<f64>(d, Par::Seq, parameters));
-        cholesky_in_place(
-            MatMut::from_column_major_slice_mut(&mut matrix, d, d),
-            LltRegularization::default(),
-            Par::Seq,
-            MemStack::new(&mut memory),
-            parameters,
-        )
-        .map_err(|_| {
-            Error::new(ErrorKind::Training, "the Gram matrix of the embeddings has no Cholesky factor")
-                .help("raise `penalty`")
-        })?;
-        Ok(Self { d, lower: matrix })
-    }
-
-    fn solve(&self, right: &mut [f64], columns: usize) {
-        let lower = MatRef::from_column_major_slice(&self.lower, self.d, self.d);
-        let mut right = MatMut::from_column_major_slice_mut(right, self.d, columns);
-        solve_lower_triangular_in_place(lower, right.as_mut(), Par::Seq);
-        solve_upper_triangular_in_place(lower.transpose(), right, Par::Seq);
-    }
-
-    /// The inverse of L, d x d, row by row; zeros above the diagonal.
-    pub(super) fn inverse(&self) -> Vec<f64> {
-        let d = self.d;
-        let mut inverse = vec![0.0; d * d];
-        for at in 0..d {
-            inverse[at * d + at] = 1.0;
-        }
-        let lower = MatRef::from_column_major_slice(&self.lower, d, d);
-        solve_lower_triangular_in_place(lower, MatMut::from_row_major_slice_mut(&mut inverse, d, d), Par::Seq);
-        inverse
-    }
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {

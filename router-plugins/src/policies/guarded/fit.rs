@@ -16,7 +16,7 @@ const SHARES: [f64; 12] = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0
 /// fewer is not nearly normal.
 const MINIMUM_GROUPS: usize = 30;
 /// Outcomes that a model must have to be left for.
-const MINIMUM_OUTCOMES: usize = 30;
+pub(super) const MINIMUM_OUTCOMES: usize = 30;
 
 /// What the test found at one threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

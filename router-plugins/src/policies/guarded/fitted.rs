@@ -6,7 +6,7 @@ use router_core::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::config::GuardedConfig;
-use super::fit::Tested;
+use super::fit::{MINIMUM_OUTCOMES, Tested};
 use crate::policies::choice::{admit, shape, take_first, tell_constrained};
 use crate::policies::utility::Row;
 
@@ -171,6 +171,15 @@ impl FittedPolicy for GuardedPolicy {
             tell_constrained(decision, wanted, chosen);
         }
         Ok(())
+    }
+
+    /// The newcomer is left for by the same threshold, once it has outcomes enough; the test that the threshold passed did not
+    /// see it. It never becomes the best single model: that is chosen on all training prompts.
+    fn with_model(&self, newcomer: &Newcomer<'_>) -> Result<Box<dyn StoredPolicy>> {
+        let mut learned = self.learned.clone();
+        learned.ranking.push(learned.proven.len());
+        learned.proven.push(newcomer.outcomes >= MINIMUM_OUTCOMES);
+        Ok(Box::new(Self::new(learned)?))
     }
 
     fn findings(&self, pool: &ModelPool) -> Vec<String> {
