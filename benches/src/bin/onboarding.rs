@@ -63,7 +63,7 @@ fn main() {
         print!("{:<32} without {without:.4}", all.models().name(new));
         for (at, &count) in COUNTS.iter().enumerate() {
             let cx = FitContext::new(config.seed);
-            let mut measure = |rows: &[usize]| {
+            let measure = |rows: &[usize]| {
                 let joined = join(&config, &registry, &router, &all, new, &ask, rows, &pool);
                 let error = error_of_last(&joined, &all, &test, new);
                 (quality(&joined, &all, &test, &order), error)
