@@ -9,7 +9,7 @@ use std::sync::Arc;
 use router_core::{Dataset, Error, ErrorKind, Result, Router, RouterConfig, UnfittedRouter};
 use router_eval::{Evaluation, NamedConfig, Options, References};
 
-use self::tables::{further, heading, table};
+use self::tables::{further, heading, latency, robustness, table};
 use super::{Session, near_duplicate_groups, read};
 use crate::arguments::Eval;
 use crate::output::Output;
@@ -37,12 +37,15 @@ pub(super) fn run(arguments: &Eval, session: &mut Session) -> Result<()> {
             let cx = session.caching(first_seed(&configs), arguments.no_cache);
             router_eval::train_test(&configs, &session.registry, &train, &data, &options, &cx)?
         }
-        Mode::Folds(folds) => {
+        Mode::CrossValidation(folds) => {
             let configs = configs(&arguments.config, session)?;
             let data = read_all(&arguments.data)?;
             let options = options(arguments, configs.first(), session);
             let cx = session.caching(first_seed(&configs), arguments.no_cache);
-            router_eval::cross_validate(&configs, &session.registry, &data, folds, &options, &cx)?
+            match folds {
+                Some(folds) => router_eval::cross_validate(&configs, &session.registry, &data, folds, &options, &cx)?,
+                None => router_eval::leave_benchmark_out(&configs, &session.registry, &data, &options, &cx)?,
+            }
         }
     };
     session.tell_cache();
@@ -63,7 +66,8 @@ pub(super) fn run(arguments: &Eval, session: &mut Session) -> Result<()> {
 enum Mode<'a> {
     Artifact(&'a Path),
     TrainTest(&'a Path),
-    Folds(usize),
+    /// With so many folds, or over benchmarks.
+    CrossValidation(Option<usize>),
 }
 
 impl<'a> Mode<'a> {
@@ -95,12 +99,13 @@ impl<'a> Mode<'a> {
                 "--train and --folds together",
                 "cross-validation learns from the other folds of --data: leave out one of the two",
             ),
+            (None, true, None, None) if arguments.leave_benchmark_out => Ok(Self::CrossValidation(None)),
             (None, true, None, None) => usage(
                 "nothing to learn from",
                 "name a dataset directory with --train, or cross-validate over --data with --folds 5",
             ),
             (None, true, Some(train), None) => Ok(Self::TrainTest(train)),
-            (None, true, None, Some(folds)) => Ok(Self::Folds(folds)),
+            (None, true, None, Some(folds)) => Ok(Self::CrossValidation(Some(folds))),
         }
     }
 }
@@ -147,6 +152,7 @@ fn options(arguments: &Eval, first: Option<&NamedConfig>, session: &Session) -> 
         resamples: arguments.resamples,
         bootstrap_seed: session.seed.unwrap_or(0),
         stages: arguments.stages,
+        robustness: arguments.robustness,
         near_duplicates: Some(near_duplicate_groups),
         ..Options::default()
     }
@@ -160,6 +166,13 @@ pub(super) fn print(evaluation: &Evaluation, output: &mut Output) -> Result<()> 
     output.line(table(summary))?;
     output.line("")?;
     output.line(further(summary))?;
+    if !summary.robustness.is_empty() {
+        output.line("")?;
+        output.line(robustness(summary))?;
+    }
+    for line in latency(summary) {
+        output.line(line)?;
+    }
     for note in &summary.notes {
         output.line(format_args!("note: {note}"))?;
     }
