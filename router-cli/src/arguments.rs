@@ -331,6 +331,7 @@ Examples:
   router eval --config C.toml --config D.toml --train my-data --data my-test-data --seeds 3
   router eval --config C.toml --data my-data --data more-data --folds 5 --json
   router eval --config C.toml --data my-data --leave-benchmark-out
+  router eval --config C.toml --data my-data --folds 5 --format latex
 
 In the table, gap closed is (quality - best single) / (oracle - best single), and costs are US dollars for 1,000 prompts.
 With --out, writes summary.json (the document of --json), decisions.csv and report.html."
@@ -346,12 +347,18 @@ pub(crate) struct Eval {
     /// Cross-validate over the --data directories together, with this many folds
     #[arg(long, value_name = "K")]
     pub(crate) folds: Option<usize>,
+    /// How to print the result: tables to read, or one for a paper
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = EvalFormat::Text)]
+    pub(crate) format: EvalFormat,
     /// Cross-validate over the benchmarks of the --data directories: each is held out in turn as a kind of prompt never seen
     #[arg(long, conflicts_with_all = ["folds", "train", "router"])]
     pub(crate) leave_benchmark_out: bool,
     /// Neither take embeddings from the cache nor keep them there
     #[arg(long)]
     pub(crate) no_cache: bool,
+    /// Keep training prompts out of the report
+    #[arg(long)]
+    pub(crate) no_exemplars: bool,
     /// Where to write the report
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
@@ -373,6 +380,17 @@ pub(crate) struct Eval {
     /// The dataset directory to learn from
     #[arg(long, value_name = "DIR")]
     pub(crate) train: Option<PathBuf>,
+}
+
+/// How `router eval` prints its result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EvalFormat {
+    /// Tables and notes for a terminal
+    Text,
+    /// A table for a paper or a pull request, in Markdown
+    Markdown,
+    /// A table for a paper, in LaTeX with booktabs
+    Latex,
 }
 
 /// Decides which model a prompt goes to

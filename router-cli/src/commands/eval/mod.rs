@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use router_core::{Dataset, Error, ErrorKind, Result, Router, RouterConfig, UnfittedRouter};
-use router_eval::{Evaluation, NamedConfig, Options, References};
+use router_eval::{Evaluation, NamedConfig, Options, PaperFormat, References, paper_table};
 
 use self::tables::{further, heading, latency, robustness, table};
 use super::{Session, near_duplicate_groups, read};
-use crate::arguments::Eval;
+use crate::arguments::{Eval, EvalFormat};
 use crate::output::Output;
 
 pub(super) fn run(arguments: &Eval, session: &mut Session) -> Result<()> {
@@ -49,15 +49,23 @@ pub(super) fn run(arguments: &Eval, session: &mut Session) -> Result<()> {
         }
     };
     session.tell_cache();
+    let evaluation = if arguments.no_exemplars { evaluation.without_exemplars() } else { evaluation };
     if let Some(out) = &arguments.out {
         evaluation.write(out, &command_line())?;
     }
     session.output.document(&evaluation.summary)?;
-    print(&evaluation, &mut session.output)?;
+    let summary = &evaluation.summary;
+    match arguments.format {
+        EvalFormat::Text => print(&evaluation, &mut session.output)?,
+        EvalFormat::Markdown => session.output.line(paper_table(summary, PaperFormat::Markdown))?,
+        EvalFormat::Latex => session.output.line(paper_table(summary, PaperFormat::Latex))?,
+    }
     if let Some(out) = &arguments.out {
-        session
-            .output
-            .line(format_args!("\nwrote summary.json, decisions.csv and report.html into {}", out.display()))?;
+        let wrote = format!("wrote summary.json, decisions.csv and report.html into {}", out.display());
+        match arguments.format {
+            EvalFormat::Text => session.output.line(format_args!("\n{wrote}"))?,
+            EvalFormat::Markdown | EvalFormat::Latex => session.output.remark(wrote),
+        }
     }
     Ok(())
 }
