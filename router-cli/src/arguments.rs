@@ -323,8 +323,8 @@ pub(crate) struct Train {
 /// Evaluates routers against the references: quality, cost, intervals
 ///
 /// Three ways: an artifact on test data (--router), train then test (--config --train), or cross-validation (--config with
-/// --folds). The references are random, cheapest, best single model, cost-matched mix, tuned nearest neighbors, benchmark
-/// label and oracle. Intervals are a paired bootstrap over prompts, 95%.
+/// --folds, or --leave-benchmark-out). The references are random, cheapest, best single model, cost-matched mix, tuned
+/// nearest neighbors, benchmark label and oracle. Intervals are a paired bootstrap over prompts, 95%.
 #[derive(Debug, Args)]
 #[command(
     next_display_order = None,
@@ -334,10 +334,13 @@ Examples:
   router eval --config C.toml --train my-data --data my-test-data --out my-report
   router eval --config C.toml --config D.toml --train my-data --data my-test-data --seeds 3
   router eval --config C.toml --data my-data --data more-data --folds 5 --json
+  router eval --config C.toml --data my-data --leave-benchmark-out
+  router eval --config C.toml --data my-data --folds 5 --format latex
 
 In the table, gap closed is (quality - best single) / (oracle - best single), and costs are US dollars for 1,000 prompts.
 With --out, writes summary.json (the document of --json), decisions.csv and report.html."
 )]
+#[allow(clippy::struct_excessive_bools, reason = "every one is a switch of the command line")]
 pub(crate) struct Eval {
     /// A router's configuration; again for each further one. The first is the one compared with the references
     #[arg(long, value_name = "TOML")]
@@ -348,15 +351,27 @@ pub(crate) struct Eval {
     /// Cross-validate over the --data directories together, with this many folds
     #[arg(long, value_name = "K")]
     pub(crate) folds: Option<usize>,
+    /// How to print the result: tables to read, or one for a paper
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = EvalFormat::Text)]
+    pub(crate) format: EvalFormat,
+    /// Cross-validate over the benchmarks of the --data directories: each is held out in turn as a kind of prompt never seen
+    #[arg(long, conflicts_with_all = ["folds", "train", "router"])]
+    pub(crate) leave_benchmark_out: bool,
     /// Neither take embeddings from the cache nor keep them there
     #[arg(long)]
     pub(crate) no_cache: bool,
+    /// Keep training prompts out of the report
+    #[arg(long)]
+    pub(crate) no_exemplars: bool,
     /// Where to write the report
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Bootstrap resamples
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub(crate) resamples: usize,
+    /// Change every prompt (typos, case, a phrase around it, a sentence after it), route again, and tell what stays
+    #[arg(long)]
+    pub(crate) robustness: bool,
     /// An artifact that `router train` wrote
     #[arg(long, value_name = "ARTIFACT")]
     pub(crate) router: Option<PathBuf>,
@@ -369,6 +384,17 @@ pub(crate) struct Eval {
     /// The dataset directory to learn from
     #[arg(long, value_name = "DIR")]
     pub(crate) train: Option<PathBuf>,
+}
+
+/// How `router eval` prints its result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EvalFormat {
+    /// Tables and notes for a terminal
+    Text,
+    /// A table for a paper or a pull request, in Markdown
+    Markdown,
+    /// A table for a paper, in LaTeX with booktabs
+    Latex,
 }
 
 /// Decides which model a prompt goes to

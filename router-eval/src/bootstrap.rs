@@ -162,6 +162,15 @@ impl Sums {
         confidence: f64,
         statistic: impl Fn(&[f64]) -> Option<f64> + Sync,
     ) -> Option<[f64; 2]> {
+        Some(self.distribution(means, statistic)?.interval(confidence))
+    }
+
+    /// The values of `statistic` over the resamples in which it is defined; `None` if there is none.
+    pub(crate) fn distribution(
+        &self,
+        means: &[&Mean],
+        statistic: impl Fn(&[f64]) -> Option<f64> + Sync,
+    ) -> Option<Distribution> {
         let resamples = self.rows.len().checked_div(self.width)?.saturating_sub(1);
         let mut values: Vec<f64> = (1..=resamples)
             .into_par_iter()
@@ -170,17 +179,40 @@ impl Sums {
                 statistic(&means).filter(|value| value.is_finite())
             })
             .collect();
-        if values.is_empty() {
-            return None;
-        }
         values.sort_unstable_by(f64::total_cmp);
+        (!values.is_empty()).then_some(Distribution(values))
+    }
+}
+
+/// A resampled statistic, ascending and not empty.
+pub(crate) struct Distribution(Vec<f64>);
+
+impl Distribution {
+    /// The percentile interval.
+    pub(crate) fn interval(&self, confidence: f64) -> [f64; 2] {
         let tail = (1.0 - confidence) / 2.0;
-        Some([quantile(&values, tail), quantile(&values, 1.0 - tail)])
+        [quantile(&self.0, tail), quantile(&self.0, 1.0 - tail)]
+    }
+
+    /// The two-sided p-value of 0: twice the smaller share of values on one side, 0 itself on both, each share with one more value
+    /// added (Davison and Hinkley 1997, equation 4.11).
+    pub(crate) fn p_value(&self) -> f64 {
+        let below = self.0.partition_point(|value| *value <= 0.0);
+        let above = self.0.len() - self.0.partition_point(|value| *value < 0.0);
+        (2.0 * (below.min(above) + 1) as f64 / (self.0.len() + 1) as f64).min(1.0)
+    }
+
+    /// The standard deviation.
+    pub(crate) fn standard_error(&self) -> f64 {
+        crate::scores::standard_deviation(&self.0).unwrap_or(0.0)
     }
 }
 
 /// The quantile `p` of ascending `values`, linear between neighbors (type 7 of Hyndman and Fan, 1996).
-fn quantile(values: &[f64], p: f64) -> f64 {
+pub(crate) fn quantile(values: &[f64], p: f64) -> f64 {
+    if values.is_empty() {
+        return f64::NAN;
+    }
     let at = p * (values.len() - 1) as f64;
     let low = at.floor() as usize;
     let high = (low + 1).min(values.len() - 1);

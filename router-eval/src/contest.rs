@@ -8,6 +8,7 @@ use router_core::{Error, ErrorKind, Result};
 
 use crate::arena::Arena;
 use crate::forecast::{Forecast, PricedModels};
+use crate::latency::LatencySamples;
 use crate::pick::Pick;
 
 /// Whether a contestant is evaluated or compared with.
@@ -29,11 +30,21 @@ pub(crate) struct Play {
     pub(crate) seconds: Option<f64>,
     /// What was expected of every model, where anything was.
     pub(crate) forecast: Option<Forecast>,
+    /// Times of single decisions, where they were measured.
+    pub(crate) latency: LatencySamples,
 }
 
 impl Play {
     pub(crate) fn router(name: impl Into<String>, picks: Vec<Pick>) -> Self {
-        Self { name: name.into(), side: Side::Router, matched_to: None, picks, seconds: None, forecast: None }
+        Self {
+            name: name.into(),
+            side: Side::Router,
+            matched_to: None,
+            picks,
+            seconds: None,
+            forecast: None,
+            latency: LatencySamples::default(),
+        }
     }
 
     pub(crate) fn reference(name: impl Into<String>, picks: Vec<Pick>) -> Self {
@@ -62,6 +73,8 @@ pub(crate) struct Series {
     pub(crate) picks: Vec<Vec<Vec<Pick>>>,
     /// By data set, seed: what was expected, where anything was.
     pub(crate) forecasts: Vec<Vec<Option<Forecast>>>,
+    /// Times of single decisions.
+    pub(crate) latency: LatencySamples,
     /// Seconds and prompts measured.
     seconds: f64,
     timed: usize,
@@ -95,6 +108,10 @@ pub(crate) struct Contest {
     /// By data set, seed, row: what train knows of the models of known cost, if there is any.
     pub(crate) priced: Vec<Vec<Vec<Option<PricedModels>>>>,
     pub(crate) series: Vec<Series>,
+    /// What routers chose for changed prompts: `name` is the perturbation's, `matched_to` the router.
+    pub(crate) perturbed: Vec<Series>,
+    /// Whether the folds are the benchmarks.
+    pub(crate) leave_benchmark_out: bool,
 }
 
 impl Contest {
@@ -108,7 +125,16 @@ impl Contest {
         }
         let fold_of = arenas.iter().map(|arena| vec![vec![0; arena.len()]; seeds.len()]).collect();
         let priced = arenas.iter().map(|arena| vec![vec![None; arena.len()]; seeds.len()]).collect();
-        Self { arenas, seeds, folds, fold_of, priced, series: Vec::new() }
+        Self {
+            arenas,
+            seeds,
+            folds,
+            fold_of,
+            priced,
+            series: Vec::new(),
+            perturbed: Vec::new(),
+            leave_benchmark_out: false,
+        }
     }
 
     /// Records what all contestants chose for `rows` of a data set under a seed, and what train knew of models of known cost.
@@ -124,48 +150,19 @@ impl Contest {
         plays: Vec<Play>,
     ) -> Result<()> {
         let Place { data, seed, fold } = place;
-        if self.series.is_empty() {
-            let blank: Vec<Vec<Vec<Pick>>> =
-                self.arenas.iter().map(|arena| vec![vec![Pick::Nobody; arena.len()]; self.seeds.len()]).collect();
-            self.series = plays
-                .iter()
-                .map(|play| Series {
-                    name: play.name.clone(),
-                    side: play.side,
-                    matched_to: play.matched_to.clone(),
-                    picks: blank.clone(),
-                    forecasts: vec![vec![None; self.seeds.len()]; self.arenas.len()],
-                    seconds: 0.0,
-                    timed: 0,
-                })
-                .collect();
-        }
-        let same = self.series.len() == plays.len()
-            && self.series.iter().zip(&plays).all(|(series, play)| {
-                series.name == play.name && series.matched_to == play.matched_to && play.picks.len() == rows.len()
-            });
-        if !same {
-            return Err(Error::new(ErrorKind::Internal, "the contestants of an evaluation changed on the way"));
-        }
         for &row in rows {
             self.fold_of[data][seed][row] = fold;
             self.priced[data][seed][row] = priced;
         }
-        let shape = (self.arenas[data].len(), self.arenas[data].pool.len());
-        for (series, play) in self.series.iter_mut().zip(plays) {
-            if let Some(seconds) = play.seconds {
-                series.seconds += seconds * rows.len() as f64;
-                series.timed += rows.len();
-            }
-            if let Some(part) = &play.forecast {
-                let whole = &mut series.forecasts[data][seed];
-                whole.get_or_insert_with(|| Forecast::blank(shape.0, shape.1)).scatter(rows, part);
-            }
-            for (&row, pick) in rows.iter().zip(play.picks) {
-                series.picks[data][seed][row] = pick;
-            }
-        }
-        Ok(())
+        record(&mut self.series, &self.arenas, self.seeds.len(), place, rows, plays)
+    }
+
+    /// Records what routers chose for `rows` after a change, in the same order every time.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] if they do not come in the same order.
+    pub(crate) fn enter_perturbed(&mut self, place: Place, rows: &[usize], plays: Vec<Play>) -> Result<()> {
+        record(&mut self.perturbed, &self.arenas, self.seeds.len(), place, rows, plays)
     }
 
     /// The name of the first router.
@@ -180,4 +177,56 @@ impl Contest {
             .position(|series| series.side == Side::Reference && series.name == name)
             .ok_or_else(|| Error::new(ErrorKind::Internal, format!("there is no reference `{name}`")))
     }
+}
+
+/// Adds `plays` to `known`, which is made by the first of them.
+fn record(
+    known: &mut Vec<Series>,
+    arenas: &[Arena],
+    seeds: usize,
+    place: Place,
+    rows: &[usize],
+    plays: Vec<Play>,
+) -> Result<()> {
+    let Place { data, seed, .. } = place;
+    if known.is_empty() {
+        let blank: Vec<Vec<Vec<Pick>>> =
+            arenas.iter().map(|arena| vec![vec![Pick::Nobody; arena.len()]; seeds]).collect();
+        *known = plays
+            .iter()
+            .map(|play| Series {
+                name: play.name.clone(),
+                side: play.side,
+                matched_to: play.matched_to.clone(),
+                picks: blank.clone(),
+                forecasts: vec![vec![None; seeds]; arenas.len()],
+                latency: LatencySamples::default(),
+                seconds: 0.0,
+                timed: 0,
+            })
+            .collect();
+    }
+    let same = known.len() == plays.len()
+        && known.iter().zip(&plays).all(|(series, play)| {
+            series.name == play.name && series.matched_to == play.matched_to && play.picks.len() == rows.len()
+        });
+    if !same {
+        return Err(Error::new(ErrorKind::Internal, "the contestants of an evaluation changed on the way"));
+    }
+    let shape = (arenas[data].len(), arenas[data].pool.len());
+    for (series, play) in known.iter_mut().zip(plays) {
+        if let Some(seconds) = play.seconds {
+            series.seconds += seconds * rows.len() as f64;
+            series.timed += rows.len();
+        }
+        if let Some(part) = &play.forecast {
+            let whole = &mut series.forecasts[data][seed];
+            whole.get_or_insert_with(|| Forecast::blank(shape.0, shape.1)).scatter(rows, part);
+        }
+        series.latency.extend(play.latency);
+        for (&row, pick) in rows.iter().zip(play.picks) {
+            series.picks[data][seed][row] = pick;
+        }
+    }
+    Ok(())
 }

@@ -31,6 +31,12 @@ impl Evaluation {
         self
     }
 
+    /// The same evaluation without the training prompts that its task cards show.
+    pub fn without_exemplars(mut self) -> Self {
+        self.tasks = self.tasks.map(TaskCards::without_exemplars);
+        self
+    }
+
     /// Writes `summary.json`, `decisions.csv` and `report.html` into `dir`, which is made if it is not there. Files of these
     /// names are replaced, each by a rename, so that none is ever half written. `command` is the command line that reproduces
     /// the evaluation; the report shows it.

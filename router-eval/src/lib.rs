@@ -2,7 +2,7 @@
 //!
 //! - [`train_test`] fits configurations on one data set and evaluates them on others
 //! - [`artifact`] evaluates a router that `router train` stored, against the [`References`] stored beside it
-//! - [`cross_validate`] fits everything anew for every fold
+//! - [`cross_validate`] fits everything anew for every fold, [`leave_benchmark_out`] for every benchmark
 //!
 //! All of them give an [`Evaluation`]: a [`Summary`], every single decision, and files for people and programs.
 //!
@@ -20,21 +20,27 @@ mod decisions;
 mod evaluate;
 mod evaluation;
 mod forecast;
+mod latency;
 mod leakage;
 pub mod metrics;
 mod notes;
 mod options;
+mod paper;
 mod pick;
 mod references;
 mod report;
+pub mod robustness;
 mod scores;
+pub mod significance;
 mod summarize;
 pub mod summary;
 mod timing;
 
 pub use decisions::DecisionRow;
-pub use evaluate::{artifact, cross_validate, train_test};
+pub use evaluate::{artifact, cross_validate, leave_benchmark_out, train_test};
 pub use evaluation::Evaluation;
+pub use latency::{Latency, Percentiles};
 pub use options::{NamedConfig, NearDuplicates, Options};
+pub use paper::{PaperFormat, paper_table};
 pub use references::References;
 pub use summary::Summary;

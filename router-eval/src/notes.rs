@@ -4,7 +4,11 @@ use router_core::cost::CostKind;
 
 use crate::contest::Contest;
 use crate::scores::Scores;
+use crate::significance::Claim;
 use crate::summary::{Entry, Summary};
+
+/// The share of the oracle's lead that a good router closes.
+const PLAUSIBLE: f64 = 0.3;
 
 /// Names listed in a note before the rest is counted.
 const NAMES: usize = 12;
@@ -13,6 +17,13 @@ pub(crate) fn notes(summary: &Summary, contest: &Contest, scores: &[Scores]) -> 
     let mut notes = Vec::new();
     if let Some(leakage) = &summary.leakage {
         let near = leakage.near.unwrap_or(0);
+        if leakage.near.is_none() {
+            notes.push(
+                "Near duplicates between training and test prompts were not looked for, since the training prompts are not at hand: \
+                 evaluate with a configuration and the training data to find them."
+                    .into(),
+            );
+        }
         if leakage.exact > 0 {
             notes.push(format!(
                 "{} of {} test prompts stand in the training data too, word for word.",
@@ -29,11 +40,17 @@ pub(crate) fn notes(summary: &Summary, contest: &Contest, scores: &[Scores]) -> 
             && let (Some(with), Some(without)) = (first.quality, leakage.quality_without.get(&first.name))
         {
             notes.push(format!(
-                "Without these duplicates, the quality of `{}` is {without:.4} where it is {with:.4} with them.",
-                first.name
+                "Without these duplicates, the quality of `{}` is {without:.4} where it is {with:.4} with them{}.",
+                first.name,
+                leakage.vs_best_single_without.get(&first.name).map_or_else(String::new, |difference| format!(
+                    ", and {:+.4} ({:+.4} to {:+.4}) against the best single model",
+                    difference.delta, difference.ci[0], difference.ci[1]
+                ))
             ));
         }
     }
+    notes.extend(size(summary));
+    notes.extend(many(summary));
     for (router, scores) in summary.routers.iter().zip(scores).filter(|(router, _)| router.unscored > 0) {
         let undecided = match scores.undecided {
             0 => String::new(),
@@ -104,6 +121,9 @@ pub(crate) fn notes(summary: &Summary, contest: &Contest, scores: &[Scores]) -> 
             summary.prompts
         ));
     }
+    if summary.leave_benchmark_out {
+        notes.push("Every benchmark was held out as a whole: routers had seen none of its kind.".into());
+    }
     if summary.data.len() > 1 {
         notes.push("Numbers over several data sets are the plain mean of the numbers of each.".into());
     }
@@ -114,6 +134,77 @@ pub(crate) fn notes(summary: &Summary, contest: &Contest, scores: &[Scores]) -> 
         ));
     }
     notes
+}
+
+/// Where the pool is so narrow or the set so small that a claim could hardly be shown, with the size that would be needed.
+fn size(summary: &Summary) -> Vec<String> {
+    let mut notes = Vec::new();
+    let quality = |name: &str| summary.references.iter().find(|entry| entry.name == name)?.quality;
+    let spread = summary
+        .routers
+        .iter()
+        .filter_map(|router| router.claim_vs_best_single)
+        .map(|claim| claim.smallest_detectable)
+        .fold(0.0, f64::max);
+    if let Some((oracle, best_single)) = quality("oracle").zip(quality("best-single"))
+        && spread > 0.0
+    {
+        let (lead, gain) = (oracle - best_single, (oracle - best_single) * PLAUSIBLE);
+        if gain < spread {
+            let ratio = spread / gain;
+            let needed = if gain > 0.0 {
+                format!(
+                    "about {:.0} prompts like these would be needed",
+                    (summary.prompts as f64 * ratio * ratio).ceil()
+                )
+            } else {
+                "no number of prompts would do".to_owned()
+            };
+            notes.push(format!(
+                "The pool is narrow for a set of this size: the oracle leads the best single model by {lead:.3}, and closing {:.0}% of \
+                 that, {gain:.4}, is less than the smallest difference that {} prompts show in four of five samples, {spread:.4}; {needed}.",
+                PLAUSIBLE * 100.0,
+                summary.prompts
+            ));
+        }
+    }
+    for router in &summary.routers {
+        if let (Some(difference), Some(claim)) = (router.vs_best_single, router.claim_vs_best_single)
+            && difference.delta > 0.0
+            && !difference.is_significant()
+            && let Some(needed) = claim.prompts_needed
+        {
+            notes.push(format!(
+                "That `{}` is above the best single model by {:.4} is not shown: {needed} prompts like these would show a true \
+                 difference of that size in four of five samples, here are {}.",
+                router.name, difference.delta, summary.prompts
+            ));
+        }
+    }
+    notes
+}
+
+/// Where several routers are compared at once: what holds after Holm's correction.
+fn many(summary: &Summary) -> Option<String> {
+    if summary.routers.len() < 2 {
+        return None;
+    }
+    let level = 1.0 - summary.bootstrap.confidence;
+    let above = |router: &&Entry| router.vs_best_single.is_some_and(|difference| difference.delta > 0.0);
+    let claims = |p: fn(&Claim) -> f64| -> Vec<String> {
+        let holds = |router: &&Entry| router.claim_vs_best_single.is_some_and(|claim| p(&claim) <= level);
+        summary.routers.iter().filter(above).filter(holds).map(|router| format!("`{}`", router.name)).collect()
+    };
+    let (alone, corrected) = (claims(|claim| claim.p_value), claims(|claim| claim.p_holm));
+    let names = |names: &[String]| if names.is_empty() { "none".to_owned() } else { list(names) };
+    Some(format!(
+        "{} routers are compared at once. Above the best single model at the {:.0}% level, each by itself: {}; after Holm's correction for \
+         all of them: {}.",
+        summary.routers.len(),
+        level * 100.0,
+        names(&alone),
+        names(&corrected)
+    ))
 }
 
 fn entries(summary: &Summary) -> impl Iterator<Item = &Entry> {

@@ -38,6 +38,8 @@ pub struct Options {
     pub bootstrap_seed: u64,
     /// Whether to add "NAME: stage 1 alone" and "NAME: stage 2 alone" for routers with both stages. Default false.
     pub stages: bool,
+    /// Whether to change every prompt in ways that mean the same ([`crate::robustness`]) and to route it again. Default false.
+    pub robustness: bool,
     /// Finds near duplicates between training and test prompts. Without it, only exact ones (of the normalized text) are found.
     pub near_duplicates: Option<NearDuplicates>,
 }
@@ -50,6 +52,7 @@ impl Default for Options {
             confidence: 0.95,
             bootstrap_seed: 0,
             stages: false,
+            robustness: false,
             near_duplicates: None,
         }
     }

@@ -5,17 +5,23 @@ use std::collections::BTreeMap;
 use router_core::cost::CostKind;
 use serde::{Deserialize, Serialize};
 
+use crate::latency::Latency;
 use crate::metrics::agreement::Agreement;
 use crate::metrics::noise_ceiling::NoiseCeiling;
 use crate::metrics::{Metrics, SingleModels};
+use crate::robustness::Robustness;
+use crate::significance::Claim;
 
 /// The result of an evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// The names of the data sets evaluated on.
     pub data: Vec<String>,
-    /// Folds of the cross-validation; `None` for train -> test.
+    /// Folds of the cross-validation, or the most benchmarks of a data set where they are left out; `None` for train -> test.
     pub folds: Option<usize>,
+    /// Whether a whole benchmark was held out at a time.
+    #[serde(default)]
+    pub leave_benchmark_out: bool,
     /// The root seeds that routers were fitted under.
     pub seeds: Vec<u64>,
     /// Prompts evaluated on.
@@ -54,6 +60,9 @@ pub struct Summary {
     /// How much of the oracle's lead chance would explain, a data set each, in the order of `data`.
     #[serde(default)]
     pub noise_ceilings: Vec<Option<NoiseCeiling>>,
+    /// What changed prompts do to routers; empty unless it was asked for.
+    #[serde(default)]
+    pub robustness: Vec<Robustness>,
 }
 
 /// One router's or reference's result.
@@ -93,6 +102,15 @@ pub struct Entry {
     pub quality_seed_sd: Option<f64>,
     /// The quality on each data set, in the order of the summary's.
     pub quality_by_data: Vec<Option<f64>>,
+    /// How far the difference from the best single model goes; `None` for references.
+    #[serde(default)]
+    pub claim_vs_best_single: Option<Claim>,
+    /// The same for the tuned nearest neighbors.
+    #[serde(default)]
+    pub claim_vs_knn: Option<Claim>,
+    /// Times of single decisions; `None` for references.
+    #[serde(default)]
+    pub latency: Option<Latency>,
     /// The further metrics.
     #[serde(default)]
     pub metrics: Metrics,
@@ -162,6 +180,10 @@ pub struct Leakage {
     pub near: Option<usize>,
     /// Quality by [`Entry::label`] over the other test prompts; empty if there is no duplicate.
     pub quality_without: BTreeMap<String, f64>,
+    /// Paired difference of every router from the best single model over the other test prompts, by label; empty if there is no
+    /// duplicate.
+    #[serde(default)]
+    pub vs_best_single_without: BTreeMap<String, Difference>,
 }
 
 /// How intervals were made.

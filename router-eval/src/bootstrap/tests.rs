@@ -92,3 +92,36 @@ fn equal_columns_are_kept_once() {
     assert_eq!(stratum.column([1.0, 2.0, 3.0]), stratum.column([1.0, 2.0, 3.0]));
     assert_ne!(stratum.column([1.0, 2.0, 3.0]), stratum.column([1.0, 2.0, 4.0]));
 }
+
+#[test]
+fn the_p_value_and_the_standard_error_agree_with_the_normal_approximation() {
+    // 400 differences of which 10% are +1 and 6% are -1: mean 0.04, variance 0.16 - 0.0016.
+    let values: Vec<f64> = (0..400)
+        .map(|at| {
+            if at % 50 < 5 {
+                1.0
+            } else if at % 50 < 8 {
+                -1.0
+            } else {
+                0.0
+            }
+        })
+        .collect();
+    let mut stratum = Stratum::new(&own_groups(400));
+    let term = (stratum.column(values.iter().copied()), stratum.column(values.iter().map(|_| 1.0)));
+    let mean = Mean(vec![Some(term)]);
+    let sums = resample(&[stratum], 20_000, &Seed::root(0));
+    let found = sums.distribution(&[&mean], |means| means.first().copied()).unwrap();
+    let error = (0.1584f64 / 400.0).sqrt();
+    assert!((found.standard_error() - error).abs() < 0.02 * error);
+    // z = 2.01: 0.044 on two sides.
+    assert!((found.p_value() - 0.044).abs() < 0.008, "{}", found.p_value());
+}
+
+#[test]
+fn nothing_differs_from_itself() {
+    let found = Distribution(vec![0.0; 99]);
+    assert_eq!((found.p_value(), found.standard_error(), found.interval(0.95)), (1.0, 0.0, [0.0, 0.0]));
+    // All of 99 resamples above zero: 2 * 1 / 100.
+    assert!((Distribution(vec![0.5; 99]).p_value() - 0.02).abs() < 1e-12);
+}

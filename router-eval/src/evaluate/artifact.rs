@@ -5,7 +5,7 @@ use std::sync::Arc;
 use router_core::{Dataset, Error, ErrorKind, FitContext, PromptsView, Result, Router};
 
 use crate::contest::{Contest, Place};
-use crate::evaluate::route::{embed_timed, play};
+use crate::evaluate::route::{Candidate, embed_timed};
 use crate::evaluate::train_test::{arenas, circumstances, draws};
 use crate::evaluation::Evaluation;
 use crate::options::Options;
@@ -41,10 +41,14 @@ pub fn artifact(
         let prompts = PromptsView::all(arena.dataset.prompts());
         let (vectors, embedding_seconds) = embed_timed(router, arena.dataset.prompts(), cx)?;
         let rows: Vec<usize> = (0..arena.len()).collect();
-        let mut plays = play(NAME, router, prompts, &vectors, embedding_seconds, options.stages)?;
+        let candidate = Candidate { name: NAME, router, prompts, embeddings: &vectors, embedding_seconds };
+        let mut plays = candidate.play(options, true)?;
+        let perturbed = candidate.play_perturbed(options, cx)?;
         let cell = Cell { arena, rows: &rows, embeddings: vectors.vectors.view(), embedding_seconds };
         plays.extend(references.play(cell, &plays, &draws(options, &arena.name, seed, 0))?);
-        contest.enter(Place { data, seed: 0, fold: 0 }, &rows, references.priced(), plays)?;
+        let place = Place { data, seed: 0, fold: 0 };
+        contest.enter(place, &rows, references.priced(), plays)?;
+        contest.enter_perturbed(place, &rows, perturbed)?;
     }
     let (summary, decisions) = summarize(&contest, circumstances(references, test, None), options)?;
     let configs = vec![(NAME.to_owned(), router.config().to_json()?)];

@@ -1,14 +1,16 @@
-//! Cross-validation: everything is fitted anew for every fold, on the other folds alone.
+//! Cross-validation: everything is fitted anew for every fold or benchmark, on the others alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use router_core::types::matrix::Embeddings as Vectors;
-use router_core::{Dataset, FitContext, Folds, PromptsView, Registry, Result, Router, TrainingSet, UnfittedRouter};
+use router_core::{
+    Dataset, Error, ErrorKind, FitContext, Folds, PromptsView, Registry, Result, Router, TrainingSet, UnfittedRouter,
+};
 
 use crate::contest::{Contest, Place};
 use crate::evaluate::embedded::{Embedded, Embeddings};
-use crate::evaluate::route::{embed_timed, embedding_seconds, play};
+use crate::evaluate::route::{Candidate, embed_timed, embedding_seconds};
 use crate::evaluate::train_test::{arenas, draws, no_data};
 use crate::evaluate::{check_names, resolved, seeds, unfitted};
 use crate::evaluation::Evaluation;
@@ -23,13 +25,95 @@ use crate::summarize::{Circumstances, summarize};
 /// embeds every prompt once. Cost: `seeds x folds` fits of every configuration.
 ///
 /// # Errors
-/// [`router_core::ErrorKind::Usage`] for fewer than two folds, more folds than groups of near duplicates, no configuration, or
-/// two of one name; whatever a component reports; [`router_core::ErrorKind::Cancelled`].
+/// [`ErrorKind::Usage`] for fewer than two folds, more folds than groups of near duplicates, no configuration, or
+/// two of one name; whatever a component reports; [`ErrorKind::Cancelled`].
 pub fn cross_validate(
     configs: &[NamedConfig],
     registry: &Registry,
     data: &[Arc<Dataset>],
     folds: usize,
+    options: &Options,
+    cx: &FitContext,
+) -> Result<Evaluation> {
+    evaluate(configs, registry, data, Split::Folds(folds), options, cx)
+}
+
+/// Cross-validates over benchmarks: every benchmark of every data set is held out in turn, and everything is fitted on the others
+/// alone. What it tells is how a router does on prompts of a kind that it has not seen. Training prompts that are near duplicates
+/// of a held-out one are left out. Prompts of no named benchmark are one of their own.
+///
+/// # Errors
+/// [`ErrorKind::Data`] for a data set of fewer than two benchmarks; otherwise as [`cross_validate`].
+pub fn leave_benchmark_out(
+    configs: &[NamedConfig],
+    registry: &Registry,
+    data: &[Arc<Dataset>],
+    options: &Options,
+    cx: &FitContext,
+) -> Result<Evaluation> {
+    evaluate(configs, registry, data, Split::Benchmarks, options, cx)
+}
+
+/// What is held out together.
+#[derive(Debug, Clone, Copy)]
+enum Split {
+    /// Random parts, near duplicates in one of them.
+    Folds(usize),
+    /// The prompts of one benchmark.
+    Benchmarks,
+}
+
+/// Rows to learn from, and rows held out.
+type Part = (Vec<usize>, Vec<usize>);
+
+impl Split {
+    fn parts(self, data: &Dataset, cx: &FitContext) -> Result<Vec<Part>> {
+        match self {
+            Self::Folds(folds) => {
+                let folds = Folds::new(data.groups(), folds, cx.child("evaluation").child(data.name()).seed())?;
+                Ok((0..folds.count()).map(|fold| folds.split(fold)).collect())
+            }
+            Self::Benchmarks => benchmark_parts(data),
+        }
+    }
+
+    /// How many parts there are at most.
+    fn count(self, data: &[Arc<Dataset>]) -> Result<usize> {
+        match self {
+            Self::Folds(folds) => Ok(folds),
+            Self::Benchmarks => {
+                data.iter().map(|data| Ok(benchmark_parts(data)?.len())).try_fold(0, |most, parts| Ok(most.max(parts?)))
+            }
+        }
+    }
+}
+
+fn benchmark_parts(data: &Dataset) -> Result<Vec<Part>> {
+    let mut held_out: BTreeMap<Option<&str>, Vec<usize>> = BTreeMap::new();
+    for (row, prompt) in data.prompts().iter().enumerate() {
+        held_out.entry(prompt.benchmark.as_deref()).or_default().push(row);
+    }
+    if held_out.len() < 2 {
+        return Err(Error::new(ErrorKind::Data, format!("data set `{}` has one benchmark", data.name()))
+            .help("leaving one benchmark out needs another to learn from: use folds"));
+    }
+    let of_group = |row: &usize| data.groups().get(*row);
+    Ok(held_out
+        .into_values()
+        .map(|held_out| {
+            let groups: BTreeSet<_> = held_out.iter().filter_map(of_group).collect();
+            let train =
+                (0..data.prompts().len()).filter(|row| of_group(row).is_some_and(|group| !groups.contains(group)));
+            (train.collect(), held_out)
+        })
+        .collect())
+}
+
+fn evaluate(
+    configs: &[NamedConfig],
+    registry: &Registry,
+    data: &[Arc<Dataset>],
+    split: Split,
     options: &Options,
     cx: &FitContext,
 ) -> Result<Evaluation> {
@@ -43,7 +127,9 @@ pub fn cross_validate(
     if all.is_empty() {
         return Err(no_data());
     }
+    let folds = split.count(data)?;
     let mut contest = Contest::new(all, seeds(configs, options), Some(folds));
+    contest.leave_benchmark_out = matches!(split, Split::Benchmarks);
     let mut unpriced = BTreeSet::new();
     let steps = data.len() * contest.seeds.len() * folds * configs.len();
     let bar = cx.begin("cross-validating", Some(steps as u64));
@@ -52,9 +138,7 @@ pub fn cross_validate(
         for (seed_number, &seed) in contest.seeds.clone().iter().enumerate() {
             let cx = cx.with_seed(seed);
             let unfitted = unfitted(configs, seed, registry)?;
-            let folds = Folds::new(data.groups(), folds, cx.child("evaluation").child(data.name()).seed())?;
-            for fold in 0..folds.count() {
-                let (train, held_out) = folds.split(fold);
+            for (fold, (train, held_out)) in split.parts(data, &cx)?.into_iter().enumerate() {
                 let cx = cx.child(&format!("fold/{fold}")).silent();
                 let mut splits = Splits {
                     data,
@@ -63,14 +147,22 @@ pub fn cross_validate(
                     all: &mut embeddings,
                     anew: Embeddings::default(),
                 };
-                let mut plays = Vec::new();
+                let (mut plays, mut perturbed) = (Vec::new(), Vec::new());
                 let mut first: Option<(TrainingSet, Vectors, f64)> = None;
                 let Some(arena) = contest.arenas.get(data_number) else { continue };
                 for (named, unfitted) in configs.iter().zip(&unfitted) {
                     cx.check_cancelled()?;
                     let (router, set, vectors, seconds) = splits.fit(unfitted, &cx)?;
                     let prompts = PromptsView::rows(data.prompts(), &held_out);
-                    plays.extend(play(&named.name, &router, prompts, &vectors, seconds, options.stages)?);
+                    let candidate = Candidate {
+                        name: &named.name,
+                        router: &router,
+                        prompts,
+                        embeddings: &vectors,
+                        embedding_seconds: seconds,
+                    };
+                    plays.extend(candidate.play(options, seed_number == 0 && fold == 0)?);
+                    perturbed.extend(candidate.play_perturbed(options, &cx)?);
                     first.get_or_insert((set, vectors, seconds));
                     bar.advance(1);
                 }
@@ -81,6 +173,7 @@ pub fn cross_validate(
                 plays.extend(references.play(cell, &plays, &draws(options, &arena.name, seed, fold))?);
                 let place = Place { data: data_number, seed: seed_number, fold };
                 contest.enter(place, &held_out, references.priced(), plays)?;
+                contest.enter_perturbed(place, &held_out, perturbed)?;
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The three ways of evaluating, and what they share.
+//! The ways of evaluating, and what they share.
 
 mod artifact;
 mod cross_validate;
@@ -7,7 +7,7 @@ mod route;
 mod train_test;
 
 pub use artifact::artifact;
-pub use cross_validate::cross_validate;
+pub use cross_validate::{cross_validate, leave_benchmark_out};
 pub use train_test::train_test;
 
 use std::collections::BTreeSet;

@@ -1,14 +1,19 @@
 //! What fitted routers choose.
 #![allow(clippy::indexing_slicing, reason = "rows and models are within the estimates' shape")]
 
-use router_core::pipeline::Prediction;
+use router_core::pipeline::{Prediction, RouteBuffers};
 use router_core::traits::PromptsView;
 use router_core::types::matrix::Embeddings;
-use router_core::{Decision, Error, ErrorKind, Estimates, FitContext, Matrix, Plan, Prompt, Result, Router, Stage};
+use router_core::{
+    Decision, Error, ErrorKind, Estimates, FitContext, Matrix, Plan, Prompt, Result, Router, Seed, Stage,
+};
 
 use crate::contest::Play;
 use crate::forecast::Forecast;
+use crate::latency::LatencySamples;
+use crate::options::Options;
 use crate::pick::Pick;
+use crate::robustness::Perturbation;
 use crate::timing::timed;
 
 /// Prompts that are embedded once more, by themselves, to time it; fewer where that is slow or costs money.
@@ -31,27 +36,87 @@ pub(crate) fn embedding_seconds(router: &Router, prompts: &[Prompt]) -> Result<f
     Ok(seconds / prompts.len().max(1) as f64)
 }
 
-/// What `router` chooses for `prompts`, whose embedding took `embedding_seconds` each, and what it expects; with `stages`, what
-/// each of its stages chooses alone too, if it has both.
-pub(crate) fn play(
-    name: &str,
-    router: &Router,
-    prompts: PromptsView<'_>,
-    embeddings: &Embeddings,
-    embedding_seconds: f64,
-    stages: bool,
-) -> Result<Vec<Play>> {
-    let mut decisions = vec![Decision::default(); prompts.len()];
-    let (routed, seconds) = timed(|| router.route_embedded(prompts, embeddings, &[], &mut decisions));
-    routed?;
-    let picks = decisions.iter().map(pick).collect::<Result<_>>()?;
-    let prediction = router.predict_embedded(prompts, embeddings.vectors.view())?;
-    let forecast = forecast(router, &prediction);
-    let mut plays = vec![Play::router(name, picks).timed(seconds, embedding_seconds).expecting(forecast)];
-    if stages {
-        plays.extend(stages_alone(name, router, prompts.len(), &prediction));
+/// A fitted router before prompts that it decides.
+#[derive(Clone, Copy)]
+pub(crate) struct Candidate<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) router: &'a Router,
+    pub(crate) prompts: PromptsView<'a>,
+    /// Their embeddings, in order.
+    pub(crate) embeddings: &'a Embeddings,
+    /// Seconds that embedding one of them took.
+    pub(crate) embedding_seconds: f64,
+}
+
+impl Candidate<'_> {
+    /// What the router chooses and expects; with `options.stages`, what each of its stages chooses alone too, if it has both.
+    /// Single decisions are timed where `timing` says so.
+    pub(crate) fn play(&self, options: &Options, timing: bool) -> Result<Vec<Play>> {
+        let Self { name, router, prompts, embeddings, embedding_seconds } = *self;
+        let (picks, seconds) = timed(|| picks(router, prompts, embeddings));
+        let prediction = router.predict_embedded(prompts, embeddings.vectors.view())?;
+        let mut own =
+            Play::router(name, picks?).timed(seconds, embedding_seconds).expecting(forecast(router, &prediction));
+        if timing {
+            own.latency = self.latency()?;
+        }
+        let mut plays = vec![own];
+        if options.stages {
+            plays.extend(stages_alone(name, router, prompts.len(), &prediction));
+        }
+        Ok(plays)
     }
-    Ok(plays)
+
+    /// What the router chooses for the prompts after every perturbation; empty unless `options.robustness`.
+    pub(crate) fn play_perturbed(&self, options: &Options, cx: &FitContext) -> Result<Vec<Play>> {
+        if !options.robustness {
+            return Ok(Vec::new());
+        }
+        let seed = Seed::root(options.bootstrap_seed).child("robustness");
+        let plays = Perturbation::ALL.into_iter().map(|perturbation| {
+            cx.check_cancelled()?;
+            let prompts: Vec<Prompt> = self.prompts.iter().map(|prompt| perturbation.apply(prompt, &seed)).collect();
+            let embeddings = pollster::block_on(self.router.embed_with(&prompts, cx))?;
+            let picks = picks(self.router, PromptsView::all(&prompts), &embeddings)?;
+            let name = Some(self.name.to_owned());
+            Ok(Play { matched_to: name, ..Play::router(perturbation.name(), picks) })
+        });
+        plays.collect()
+    }
+
+    /// Times decisions one by one on this thread, with the embedding at hand and from the text. The first of each kind warms up and
+    /// is not counted.
+    fn latency(&self) -> Result<LatencySamples> {
+        let embedder = self.router.embedder();
+        let encoded = if embedder.worth_caching() { TIMED_PROMPTS_WORTH_CACHING } else { TIMED_PROMPTS };
+        let mut buffers = RouteBuffers::default();
+        let mut decision = [Decision::default()];
+        let mut samples = LatencySamples::default();
+        for at in 0..self.prompts.len().min(TIMED_PROMPTS + 1) {
+            let (prompt, vector) =
+                (self.prompts.slice(at, at + 1), self.embeddings.vectors.view().slice_rows(at, at + 1));
+            let (routed, seconds) = timed(|| self.router.route_batch(prompt, vector, &[], &mut buffers, &mut decision));
+            routed?;
+            samples.decision.extend((at > 0).then_some(seconds));
+        }
+        for (at, prompt) in self.prompts.iter().enumerate().take(encoded + 1) {
+            let (routed, seconds) = timed(|| {
+                let vector = pollster::block_on(embedder.embed_prompts(&[prompt]))?.vectors;
+                let prompt = self.prompts.slice(at, at + 1);
+                self.router.route_batch(prompt, vector.view(), &[], &mut buffers, &mut decision)
+            });
+            routed?;
+            samples.with_encoder.extend((at > 0).then_some(seconds));
+        }
+        Ok(samples)
+    }
+}
+
+/// What `router` chooses.
+fn picks(router: &Router, prompts: PromptsView<'_>, embeddings: &Embeddings) -> Result<Vec<Pick>> {
+    let mut decisions = vec![Decision::default(); prompts.len()];
+    router.route_embedded(prompts, embeddings, &[], &mut decisions)?;
+    decisions.iter().map(pick).collect()
 }
 
 /// The aggregate's estimates, with the costs that the policy reads.

@@ -8,7 +8,7 @@ use router_core::{Dataset, Error, ErrorKind, FitContext, PromptsView, Registry, 
 use crate::arena::Arena;
 use crate::contest::{Contest, Place};
 use crate::evaluate::embedded::Embeddings;
-use crate::evaluate::route::{embed_timed, play};
+use crate::evaluate::route::{Candidate, embed_timed};
 use crate::evaluate::{Configs, check_names, resolved, seeds, unfitted};
 use crate::evaluation::Evaluation;
 use crate::leakage;
@@ -63,10 +63,13 @@ pub fn train_test(
                 vectors.ok_or_else(|| Error::new(ErrorKind::Internal, "a test set was not embedded"))
             };
             let prompts = PromptsView::all(arena.dataset.prompts());
-            let mut plays = Vec::new();
+            let (mut plays, mut perturbed) = (Vec::new(), Vec::new());
             for (named, (at, router, _)) in configs.iter().zip(&fitted) {
-                let (vectors, seconds) = vectors(*at)?;
-                plays.extend(play(&named.name, router, prompts, vectors, *seconds, options.stages)?);
+                let (embeddings, seconds) = vectors(*at)?;
+                let candidate =
+                    Candidate { name: &named.name, router, prompts, embeddings, embedding_seconds: *seconds };
+                plays.extend(candidate.play(options, number == 0)?);
+                perturbed.extend(candidate.play_perturbed(options, &cx)?);
             }
             let rows: Vec<usize> = (0..arena.len()).collect();
             let (vectors, embedding_seconds) = vectors(*first)?;
@@ -74,7 +77,9 @@ pub fn train_test(
                 Cell { arena, rows: &rows, embeddings: vectors.vectors.view(), embedding_seconds: *embedding_seconds };
             let draws = draws(options, &arena.name, seed, 0);
             plays.extend(references.play(cell, &plays, &draws)?);
-            contest.enter(Place { data, seed: number, fold: 0 }, &rows, references.priced(), plays)?;
+            let place = Place { data, seed: number, fold: 0 };
+            contest.enter(place, &rows, references.priced(), plays)?;
+            contest.enter_perturbed(place, &rows, perturbed)?;
         }
         if reported.is_none() {
             reported = Some((references, router.tasks().clone(), resolved(configs, &unfitted)?));

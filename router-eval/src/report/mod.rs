@@ -1,7 +1,10 @@
-//! The HTML report: one file that needs nothing else. The template escapes whatever it shows; nothing in it runs.
+//! The HTML report: one file that needs nothing else. The template escapes whatever it shows; nothing in it runs: what appears on hover
+//! does so by style.
 
 mod plot;
+mod reliability;
 mod sections;
+mod tip;
 mod words;
 
 use minijinja::value::Serde;
@@ -11,10 +14,12 @@ use serde::Serialize;
 
 use crate::evaluation::Evaluation;
 use crate::report::plot::{Plot, plot};
+use crate::report::reliability::{ReliabilitySection, reliability};
 use crate::report::sections::{
-    Distribution, HeatMap, Reproduction, Row, TaskSection, bars, heat_map, reproduction, rows, tasks,
+    AgreementRow, CeilingRow, ClaimRow, Distribution, FurtherRow, HeatMap, Reproduction, RobustnessRow, Row,
+    TaskSection, agreement, bars, ceilings, claims, further, heat_map, reproduction, robustness, rows, tasks,
 };
-use crate::report::words::{count, verdict};
+use crate::report::words::{Glance, count, glance, verdict};
 
 const TEMPLATE: &str = include_str!("report.html");
 const STYLE: &str = include_str!("style.css");
@@ -42,9 +47,17 @@ pub(crate) fn render(evaluation: &Evaluation, command: &str) -> Result<String> {
         prompts: count(summary.prompts),
         models: count(summary.models),
         folds: summary.folds,
+        left_out: summary.leave_benchmark_out,
+        glance: glance(summary),
         verdict: verdict(summary),
         plots,
         rows: rows(summary),
+        further: further(summary),
+        claims: claims(summary),
+        robustness: robustness(summary),
+        reliability: reliability(summary),
+        ceilings: ceilings(summary),
+        agreement: agreement(summary),
         bars: bars(summary),
         heat: heat_map(summary),
         tasks: evaluation.tasks.as_ref().filter(|cards| !cards.tasks.is_empty()).map(tasks),
@@ -64,9 +77,17 @@ struct Page<'a> {
     prompts: String,
     models: String,
     folds: Option<usize>,
+    left_out: bool,
+    glance: Option<Glance>,
     verdict: Vec<String>,
     plots: Vec<Plot>,
     rows: Vec<Row>,
+    further: Vec<FurtherRow>,
+    claims: Vec<ClaimRow>,
+    robustness: Vec<RobustnessRow>,
+    reliability: Option<ReliabilitySection>,
+    ceilings: Vec<CeilingRow>,
+    agreement: Vec<AgreementRow>,
     bars: Distribution,
     heat: Option<HeatMap>,
     tasks: Option<TaskSection>,

@@ -3,7 +3,9 @@
 
 use serde::Serialize;
 
-use crate::report::words::{dollars, quality_text, title};
+use crate::metrics::Curve;
+use crate::report::tip::{Tip, tip};
+use crate::report::words::{dollars, facts, quality_text, thousand};
 use crate::summary::{Entry, Summary};
 
 /// Room for the axes, in pixels.
@@ -34,6 +36,10 @@ pub(crate) struct Plot {
     logarithmic: bool,
     x_ticks: Vec<Tick>,
     y_ticks: Vec<Tick>,
+    /// Points of single models, in the background.
+    singles: Vec<Dot>,
+    /// Quality-cost curves of fitted routers.
+    curves: Vec<Line>,
     points: Vec<PlotPoint>,
     /// `x,y x,y ...` of the points that nothing cheaper beats; empty for fewer than two.
     frontier: String,
@@ -45,6 +51,23 @@ struct Tick {
     text: String,
 }
 
+/// A single model.
+#[derive(Debug, Serialize)]
+struct Dot {
+    x: f64,
+    y: f64,
+    tip: Tip,
+}
+
+/// A curve under lambda.
+#[derive(Debug, Serialize)]
+struct Line {
+    kind: &'static str,
+    /// `x,y x,y ...`
+    path: String,
+    dots: Vec<Dot>,
+}
+
 #[derive(Debug, Serialize)]
 struct PlotPoint {
     kind: &'static str,
@@ -52,7 +75,7 @@ struct PlotPoint {
     y: f64,
     low: f64,
     high: f64,
-    title: String,
+    tip: Tip,
     label: String,
     label_x: f64,
     label_y: f64,
@@ -84,14 +107,47 @@ pub(crate) fn plot(summary: &Summary, class: &'static str, width: f64, height: f
     if entries.is_empty() {
         return None;
     }
-    let known: Vec<f64> = entries.iter().filter_map(|(entry, ..)| entry.cost_usd).collect();
+    let curves: Vec<(&Entry, &Curve, &'static str)> = entries
+        .iter()
+        .filter_map(|(entry, _, kind)| Some((*entry, entry.metrics.curve.as_ref()?, *kind)))
+        .filter(|(_, curve, _)| curve.points.len() > 1)
+        .collect();
+    let on_curves = || curves.iter().flat_map(|(_, curve, _)| &curve.points);
+    let singles = summary.single_models.iter().flat_map(|single| &single.models);
+    let mut known: Vec<f64> = entries.iter().filter_map(|(entry, ..)| entry.cost_usd).collect();
+    known.extend(on_curves().map(|point| point.cost_usd));
+    known.extend(singles.clone().map(|model| model.cost_usd));
     let strip = entries.iter().any(|(entry, ..)| entry.cost_usd.is_none());
     let unknown = strip.then_some(if known.is_empty() { LEFT } else { width - UNKNOWN });
     let right = width - 12.0;
     let x = Axis::costs(&known, LEFT + 16.0, unknown.map_or(right - 16.0, |unknown| unknown - 16.0));
-    let ends: Vec<f64> =
+    let mut ends: Vec<f64> =
         entries.iter().flat_map(|(entry, quality, _)| entry.quality_ci.unwrap_or([*quality; 2])).collect();
+    ends.extend(on_curves().map(|point| point.quality));
+    // A single model far below everything else would press the rest together: it is left out.
+    let lowest = ends.iter().copied().fold(f64::INFINITY, f64::min);
     let y = Axis::linear(&ends, height - BOTTOM - 6.0, TOP + 6.0);
+    let room = [LEFT, TOP, right, height - BOTTOM];
+    let dot = |cost: f64, quality: f64, name: &str| {
+        let at = (x.at(cost), y.at(quality));
+        let lines = vec![name.to_owned(), format!("quality {}", quality_text(quality)), thousand(cost)];
+        Dot { x: at.0, y: at.1, tip: tip(at, lines, room) }
+    };
+    let singles =
+        singles.filter(|model| model.quality >= lowest).map(|model| dot(model.cost_usd, model.quality, &model.model));
+    let singles: Vec<Dot> = singles.collect();
+    let curves = curves.iter().map(|(entry, curve, kind)| {
+        let label = entry.label(first);
+        let point = |point: &crate::metrics::sweep::OperatingPoint| {
+            let lambda =
+                point.lambda.map_or("its cheapest choices".to_owned(), |lambda| format!("at lambda {}", short(lambda)));
+            dot(point.cost_usd, point.quality, &format!("{label} {lambda}"))
+        };
+        let dots: Vec<Dot> = curve.points.iter().map(point).collect();
+        let path: Vec<String> = dots.iter().map(|dot| format!("{:.1},{:.1}", dot.x, dot.y)).collect();
+        Line { kind, path: path.join(" "), dots }
+    });
+    let curves: Vec<Line> = curves.collect();
 
     let mut points: Vec<PlotPoint> = entries
         .iter()
@@ -99,13 +155,14 @@ pub(crate) fn plot(summary: &Summary, class: &'static str, width: f64, height: f
             let label = entry.label(first);
             let [low, high] = entry.quality_ci.unwrap_or([*quality; 2]);
             let in_strip = unknown.map_or(right, |unknown| unknown + 14.0);
+            let at = (entry.cost_usd.map_or(in_strip, |cost| x.at(cost)), y.at(*quality));
             PlotPoint {
                 kind,
-                x: entry.cost_usd.map_or(in_strip, |cost| x.at(cost)),
-                y: y.at(*quality),
+                x: at.0,
+                y: at.1,
                 low: y.at(low),
                 high: y.at(high),
-                title: title(entry, &label),
+                tip: tip(at, facts(entry, &label), room),
                 label: shortened(&label),
                 label_x: 0.0,
                 label_y: 0.0,
@@ -124,11 +181,27 @@ pub(crate) fn plot(summary: &Summary, class: &'static str, width: f64, height: f
         bottom: height - BOTTOM,
         unknown,
         logarithmic: x.logarithmic,
-        x_ticks: if known.is_empty() { Vec::new() } else { x.ticks(dollars, if width < 500.0 { 3 } else { 5 }) },
+        x_ticks: if known.is_empty() {
+            Vec::new()
+        } else {
+            x.ticks(|cost| dollars(cost * 1000.0), if width < 500.0 { 3 } else { 5 })
+        },
         y_ticks: y.ticks(quality_text, 6),
-        frontier: frontier(&entries, &points),
+        // The curves show it better where there are any.
+        frontier: if curves.is_empty() { frontier(&entries, &points) } else { String::new() },
+        singles,
+        curves,
         points,
     })
+}
+
+/// A lambda in three significant digits.
+fn short(lambda: f64) -> String {
+    if lambda <= 0.0 {
+        return "0".into();
+    }
+    let digits = (2 - lambda.log10().floor() as i32).clamp(0, 12) as usize;
+    format!("{lambda:.digits$}")
 }
 
 /// A label that fits the plot. Its hover title has all of it.
@@ -195,7 +268,7 @@ fn place_labels(points: &mut [PlotPoint], room: Box4) {
 }
 
 /// A scale from values to pixels.
-struct Axis {
+pub(super) struct Axis {
     low: f64,
     high: f64,
     from: f64,
@@ -204,11 +277,16 @@ struct Axis {
 }
 
 impl Axis {
-    fn linear(values: &[f64], from: f64, to: f64) -> Self {
+    pub(super) fn linear(values: &[f64], from: f64, to: f64) -> Self {
         let low = values.iter().copied().fold(f64::INFINITY, f64::min);
         let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let margin = ((high - low) * 0.06).max(1e-9);
         Self { low: low - margin, high: high + margin, from, to, logarithmic: false }
+    }
+
+    /// A linear scale between two values.
+    pub(super) fn between(low: f64, high: f64, from: f64, to: f64) -> Self {
+        Self { low, high, from, to, logarithmic: false }
     }
 
     /// Logarithmic if the costs span much and none is zero.
@@ -224,7 +302,7 @@ impl Axis {
         }
     }
 
-    fn at(&self, value: f64) -> f64 {
+    pub(super) fn at(&self, value: f64) -> f64 {
         let share = if self.logarithmic {
             (value / self.low).ln() / (self.high / self.low).ln()
         } else {
@@ -283,7 +361,7 @@ mod tests {
             y: 200.0,
             low: 205.0,
             high: 195.0,
-            title: String::new(),
+            tip: tip((0.0, 0.0), Vec::new(), [0.0; 4]),
             label: "a router of some name".into(),
             label_x: 0.0,
             label_y: 0.0,

@@ -8,7 +8,8 @@ use router_core::cost::CostKind;
 use serde::Serialize;
 
 use crate::evaluation::Evaluation;
-use crate::report::words::{count, dollars, interval, percent, quality_text, signed};
+use crate::metrics::Curve;
+use crate::report::words::{count, dollars, interval, percent, quality_text, signed, time};
 use crate::summary::{Difference, Entry, Summary};
 
 /// Colors of models in the bars; the last is for all others.
@@ -69,7 +70,7 @@ pub(crate) fn rows(summary: &Summary) -> Vec<Row> {
             router,
             quality: entry.quality.map_or(String::new(), quality_text),
             quality_ci: entry.quality_ci.map_or(String::new(), |ci| interval(ci, quality_text)),
-            cost: entry.cost_usd.map_or(String::new(), dollars),
+            cost: entry.cost_usd.map_or(String::new(), |cost| dollars(cost * 1000.0)),
             estimated: entry.cost_kind == CostKind::Estimated,
             gap: entry.gap_closed.map_or(String::new(), percent),
             gap_ci: entry.gap_closed_ci.map_or(String::new(), |ci| interval(ci, percent)),
@@ -78,6 +79,140 @@ pub(crate) fn rows(summary: &Summary) -> Vec<Row> {
             time: entry.microseconds_per_prompt.map_or(String::new(), |time| format!("{time:.0}")),
         })
         .collect()
+}
+
+/// A row of the second table.
+#[derive(Debug, Serialize)]
+pub(crate) struct FurtherRow {
+    label: String,
+    router: bool,
+    aiq: String,
+    equal: String,
+    equal_ci: String,
+    apgr: String,
+    cpt: String,
+    arena: String,
+    recall: String,
+    regret: String,
+    ece: String,
+}
+
+/// What a router's difference from the best single model can claim.
+#[derive(Debug, Serialize)]
+pub(crate) struct ClaimRow {
+    label: String,
+    difference: Compared,
+    p: String,
+    holm: String,
+    detectable: String,
+    needed: String,
+}
+
+pub(crate) fn claims(summary: &Summary) -> Vec<ClaimRow> {
+    let row = |router: &Entry| {
+        let claim = router.claim_vs_best_single?;
+        Some(ClaimRow {
+            label: router.name.clone(),
+            difference: compared(router.vs_best_single.as_ref()),
+            p: quality_text(claim.p_value),
+            holm: quality_text(claim.p_holm),
+            detectable: quality_text(claim.smallest_detectable),
+            needed: claim.prompts_needed.map_or(String::new(), count),
+        })
+    };
+    summary.routers.iter().filter_map(row).collect()
+}
+
+pub(crate) fn further(summary: &Summary) -> Vec<FurtherRow> {
+    let number = |value: Option<f64>| value.map_or(String::new(), quality_text);
+    labeled(summary)
+        .filter(|(entry, _, router)| {
+            *router || ["random", "best-single", "knn", "benchmark-label"].contains(&entry.name.as_str())
+        })
+        .map(|(entry, label, router)| {
+            let metrics = &entry.metrics;
+            let equal = metrics.curve.as_ref().and_then(|curve: &Curve| curve.cost_at_equal_quality.as_ref());
+            FurtherRow {
+                label,
+                router,
+                aiq: number(metrics.curve.as_ref().and_then(|curve| curve.aiq)),
+                equal: equal.map_or(String::new(), |equal| percent(equal.share)),
+                equal_ci: equal.and_then(|equal| equal.share_ci).map_or(String::new(), |ci| interval(ci, percent)),
+                apgr: number(metrics.routellm.map(|pair| pair.apgr)),
+                cpt: metrics.routellm.map_or(String::new(), |pair| percent(pair.cpt_50)),
+                arena: number(metrics.routerarena.and_then(|arena| arena.score)),
+                recall: metrics.selection.and_then(|selection| selection.recall).map_or(String::new(), percent),
+                regret: number(metrics.selection.map(|selection| selection.regret)),
+                ece: number(metrics.calibration.as_ref().map(|calibration| calibration.pooled.ece)),
+            }
+        })
+        .collect()
+}
+
+/// What changed prompts do to the routers.
+#[derive(Debug, Serialize)]
+pub(crate) struct RobustnessRow {
+    router: String,
+    perturbation: &'static str,
+    unchanged: String,
+    quality: String,
+    difference: Compared,
+}
+
+pub(crate) fn robustness(summary: &Summary) -> Vec<RobustnessRow> {
+    let row = |found: &crate::robustness::Robustness| RobustnessRow {
+        router: found.router.clone(),
+        perturbation: found.perturbation.name(),
+        unchanged: percent(found.unchanged),
+        quality: found.quality.map_or(String::new(), quality_text),
+        difference: compared(found.vs_unchanged.as_ref()),
+    };
+    summary.robustness.iter().map(row).collect()
+}
+
+/// How the oracle's lead comes about, a data set each.
+#[derive(Debug, Serialize)]
+pub(crate) struct CeilingRow {
+    data: String,
+    lead: String,
+    /// Shares in percent of what the first router has, of what luck could explain at most, and of the rest.
+    noise: String,
+    rest: String,
+    text: String,
+}
+
+pub(crate) fn ceilings(summary: &Summary) -> Vec<CeilingRow> {
+    let row = |(data, ceiling): (&String, &Option<crate::metrics::noise_ceiling::NoiseCeiling>)| {
+        let ceiling = ceiling.as_ref()?;
+        let share = ceiling.share?;
+        Some(CeilingRow {
+            data: data.clone(),
+            lead: quality_text(ceiling.oracle_lead),
+            noise: format!("{:.1}", share * 100.0),
+            rest: format!("{:.1}", (1.0 - share) * 100.0),
+            text: format!("luck could explain up to {}, skill at least {}", percent(share), percent(1.0 - share)),
+        })
+    };
+    summary.data.iter().zip(&summary.noise_ceilings).filter_map(row).collect()
+}
+
+/// How often two decide alike.
+#[derive(Debug, Serialize)]
+pub(crate) struct AgreementRow {
+    a: String,
+    b: String,
+    share: String,
+    kappa: String,
+}
+
+pub(crate) fn agreement(summary: &Summary) -> Vec<AgreementRow> {
+    let row = |found: &crate::metrics::agreement::Agreement| AgreementRow {
+        a: found.a.clone(),
+        b: found.b.clone(),
+        share: percent(found.share),
+        kappa: found.kappa.map_or(String::new(), |kappa| format!("{kappa:.2}")),
+    };
+    summary.agreement.iter().map(row).collect()
 }
 
 /// Chosen models as stacked bars.
@@ -304,7 +439,8 @@ pub(crate) fn reproduction(evaluation: &Evaluation) -> Reproduction {
     let seeds: Vec<String> = summary.seeds.iter().map(u64::to_string).collect();
     facts.push(("Seeds".into(), seeds.join(", ")));
     if let Some(folds) = summary.folds {
-        facts.push(("Folds".into(), folds.to_string()));
+        let held_out = if summary.leave_benchmark_out { "Benchmarks, each held out" } else { "Folds" };
+        facts.push((held_out.into(), folds.to_string()));
     }
     facts.push((
         "Intervals".into(),
@@ -315,6 +451,21 @@ pub(crate) fn reproduction(evaluation: &Evaluation) -> Reproduction {
             summary.bootstrap.seed
         ),
     ));
+    for router in &summary.routers {
+        if let Some(latency) = router.latency {
+            let times = |times: crate::latency::Percentiles| {
+                format!("{} median, {} at the 99th percentile", time(times.p50_us), time(times.p99_us))
+            };
+            facts.push((
+                format!("One decision of {}", router.name),
+                format!(
+                    "{} with the embedding at hand; {} from the text",
+                    times(latency.decision),
+                    times(latency.with_encoder)
+                ),
+            ));
+        }
+    }
     if summary.seeds.len() > 1 {
         for router in &summary.routers {
             if let Some(spread) = router.quality_seed_sd {

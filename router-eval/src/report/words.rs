@@ -1,5 +1,7 @@
 //! The result in a few sentences, and numbers as people read them.
 
+use serde::Serialize;
+
 use crate::summary::{Difference, Entry, Summary};
 
 /// What a reader should take away, a sentence or two each.
@@ -42,8 +44,8 @@ pub(crate) fn verdict(summary: &Summary) -> Vec<String> {
     }
     if let Some(cost) = router.cost_usd {
         sentences.push(format!(
-            "A call costs {} on average{}.",
-            dollars(cost),
+            "A thousand calls cost {} on average{}.",
+            dollars(cost * 1000.0),
             best_single.and_then(|entry| entry.cost_usd).map_or(String::new(), |other| comparison(cost, other))
         ));
     }
@@ -55,7 +57,7 @@ fn comparison(cost: f64, best_single: f64) -> String {
         return String::new();
     }
     let ratio = cost / best_single;
-    let place = format!("the best single model ({})", dollars(best_single));
+    let place = format!("the best single model ({})", dollars(best_single * 1000.0));
     if (ratio - 1.0).abs() < 0.005 {
         format!(", as much as {place}")
     } else if ratio < 1.0 {
@@ -101,6 +103,20 @@ pub(crate) fn dollars(value: f64) -> String {
     format!("${value:.digits$}")
 }
 
+/// A mean cost of a call, told as that of a thousand.
+pub(crate) fn thousand(cost_usd: f64) -> String {
+    format!("{} for 1,000 calls", dollars(cost_usd * 1000.0))
+}
+
+/// Microseconds, or milliseconds from one on.
+pub(crate) fn time(microseconds: f64) -> String {
+    if microseconds < 1000.0 {
+        format!("{microseconds:.0} \u{b5}s")
+    } else {
+        format!("{:.1} ms", microseconds / 1000.0)
+    }
+}
+
 /// A count with a separator every three digits.
 pub(crate) fn count(value: usize) -> String {
     let digits = value.to_string();
@@ -119,15 +135,95 @@ pub(crate) fn interval(ci: [f64; 2], number: impl Fn(f64) -> String) -> String {
     format!("{} to {}", number(ci[0]), number(ci[1]))
 }
 
-/// The hover title of an entry.
-pub(crate) fn title(entry: &Entry, label: &str) -> String {
-    let mut parts = vec![label.to_owned()];
+/// What is told of an entry on hover, a line each.
+pub(crate) fn facts(entry: &Entry, label: &str) -> Vec<String> {
+    let mut lines = vec![label.to_owned()];
     if let Some(quality) = entry.quality {
         let ci = entry.quality_ci.map_or(String::new(), |ci| format!(" ({})", interval(ci, quality_text)));
-        parts.push(format!("quality {}{ci}", quality_text(quality)));
+        lines.push(format!("quality {}{ci}", quality_text(quality)));
     }
-    parts.push(entry.cost_usd.map_or("cost unknown".into(), |cost| format!("{} a call", dollars(cost))));
-    parts.join(", ")
+    lines.push(entry.cost_usd.map_or("cost unknown".into(), thousand));
+    if let Some(difference) = entry.vs_best_single.filter(|_| entry.name != "best-single") {
+        lines.push(format!("{} against best single", signed(difference.delta)));
+    }
+    lines
+}
+
+/// The result at a glance.
+#[derive(Debug, Serialize)]
+pub(crate) struct Glance {
+    /// `better`, `worse` or `open`.
+    pub(crate) class: &'static str,
+    /// A line that says it all.
+    pub(crate) headline: String,
+    /// A number, what it is, and what it is measured against.
+    pub(crate) tiles: Vec<Tile>,
+}
+
+/// One number of the glance.
+#[derive(Debug, Serialize)]
+pub(crate) struct Tile {
+    class: &'static str,
+    value: String,
+    what: &'static str,
+    beside: String,
+}
+
+/// The first router at a glance; `None` if it was not scored.
+pub(crate) fn glance(summary: &Summary) -> Option<Glance> {
+    let router = summary.routers.first()?;
+    let quality = router.quality?;
+    let best_single = summary.references.iter().find(|entry| entry.name == "best-single");
+    let (class, headline) = match router.vs_best_single {
+        Some(difference) if difference.is_significant() && difference.delta > 0.0 => {
+            ("better", "Better than the best single model")
+        }
+        Some(difference) if difference.is_significant() => ("worse", "Worse than the best single model"),
+        Some(difference) if difference.delta == 0.0 && difference.ci == [0.0, 0.0] => {
+            ("open", "The same as the best single model")
+        }
+        _ => ("open", "Not shown to differ from the best single model"),
+    };
+    let mut tiles = vec![Tile {
+        class,
+        value: quality_text(quality),
+        what: "quality",
+        beside: match (router.vs_best_single, best_single.and_then(|entry| entry.quality)) {
+            (Some(difference), Some(best)) => {
+                format!("best single model {}: {}", quality_text(best), signed(difference.delta))
+            }
+            _ => String::new(),
+        },
+    }];
+    if let Some(gap) = router.gap_closed {
+        let beside = "of the way from the best single model to the oracle".to_owned();
+        tiles.push(Tile { class: "open", value: percent(gap), what: "gap closed", beside });
+    }
+    if let Some(cost) = router.cost_usd {
+        let other = best_single.and_then(|entry| entry.cost_usd).filter(|other| *other > 0.0);
+        tiles.push(Tile {
+            class: match other {
+                Some(other) if cost < other * 0.995 => "better",
+                Some(other) if cost > other * 1.005 => "worse",
+                _ => "open",
+            },
+            value: dollars(cost * 1000.0),
+            what: "for 1,000 calls",
+            beside: other.map_or(String::new(), |other| format!("best single model {}", dollars(other * 1000.0))),
+        });
+    }
+    let equal = router.metrics.curve.as_ref().and_then(|curve| curve.cost_at_equal_quality.as_ref());
+    if let Some(equal) = equal {
+        tiles.push(Tile {
+            class: if equal.share_ci.is_some_and(|ci| ci[1] < 1.0) { "better" } else { "open" },
+            value: percent(equal.share),
+            what: "of its cost at equal quality",
+            beside: equal
+                .share_ci
+                .map_or(String::new(), |ci| format!("between {}", interval(ci, percent).replace(" to ", " and "))),
+        });
+    }
+    Some(Glance { class, headline: headline.to_owned(), tiles })
 }
 
 #[cfg(test)]
@@ -146,5 +242,6 @@ mod tests {
         assert_eq!(percent(-0.12), "\u{2212}12%");
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(count(12), "12");
+        assert_eq!((time(41.6), time(12_340.0)), ("42 \u{b5}s".into(), "12.3 ms".into()));
     }
 }

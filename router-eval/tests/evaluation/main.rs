@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops where its world is not as it must be")]
 
 mod artifact;
+mod controls;
 mod cross_validation;
 mod files;
 mod numbers;

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use router_core::{Dataset, Error, ErrorKind, Result, Router, RouterConfig, UnfittedRouter};
-use router_eval::{Evaluation, NamedConfig, Options, References};
+use router_eval::{Evaluation, NamedConfig, Options, PaperFormat, References, paper_table};
 
-use self::tables::{further, heading, table};
+use self::tables::{further, heading, latency, robustness, table};
 use super::{Session, near_duplicate_groups, read};
-use crate::arguments::Eval;
+use crate::arguments::{Eval, EvalFormat};
 use crate::output::Output;
 
 pub(super) fn run(arguments: &Eval, session: &mut Session) -> Result<()> {
@@ -37,24 +37,35 @@ pub(super) fn run(arguments: &Eval, session: &mut Session) -> Result<()> {
             let cx = session.caching(first_seed(&configs), arguments.no_cache);
             router_eval::train_test(&configs, &session.registry, &train, &data, &options, &cx)?
         }
-        Mode::Folds(folds) => {
+        Mode::CrossValidation(folds) => {
             let configs = configs(&arguments.config, session)?;
             let data = read_all(&arguments.data)?;
             let options = options(arguments, configs.first(), session);
             let cx = session.caching(first_seed(&configs), arguments.no_cache);
-            router_eval::cross_validate(&configs, &session.registry, &data, folds, &options, &cx)?
+            match folds {
+                Some(folds) => router_eval::cross_validate(&configs, &session.registry, &data, folds, &options, &cx)?,
+                None => router_eval::leave_benchmark_out(&configs, &session.registry, &data, &options, &cx)?,
+            }
         }
     };
     session.tell_cache();
+    let evaluation = if arguments.no_exemplars { evaluation.without_exemplars() } else { evaluation };
     if let Some(out) = &arguments.out {
         evaluation.write(out, &command_line())?;
     }
     session.output.document(&evaluation.summary)?;
-    print(&evaluation, &mut session.output)?;
+    let summary = &evaluation.summary;
+    match arguments.format {
+        EvalFormat::Text => print(&evaluation, &mut session.output)?,
+        EvalFormat::Markdown => session.output.line(paper_table(summary, PaperFormat::Markdown))?,
+        EvalFormat::Latex => session.output.line(paper_table(summary, PaperFormat::Latex))?,
+    }
     if let Some(out) = &arguments.out {
-        session
-            .output
-            .line(format_args!("\nwrote summary.json, decisions.csv and report.html into {}", out.display()))?;
+        let wrote = format!("wrote summary.json, decisions.csv and report.html into {}", out.display());
+        match arguments.format {
+            EvalFormat::Text => session.output.line(format_args!("\n{wrote}"))?,
+            EvalFormat::Markdown | EvalFormat::Latex => session.output.remark(wrote),
+        }
     }
     Ok(())
 }
@@ -63,7 +74,8 @@ pub(super) fn run(arguments: &Eval, session: &mut Session) -> Result<()> {
 enum Mode<'a> {
     Artifact(&'a Path),
     TrainTest(&'a Path),
-    Folds(usize),
+    /// With so many folds, or over benchmarks.
+    CrossValidation(Option<usize>),
 }
 
 impl<'a> Mode<'a> {
@@ -95,12 +107,13 @@ impl<'a> Mode<'a> {
                 "--train and --folds together",
                 "cross-validation learns from the other folds of --data: leave out one of the two",
             ),
+            (None, true, None, None) if arguments.leave_benchmark_out => Ok(Self::CrossValidation(None)),
             (None, true, None, None) => usage(
                 "nothing to learn from",
                 "name a dataset directory with --train, or cross-validate over --data with --folds 5",
             ),
             (None, true, Some(train), None) => Ok(Self::TrainTest(train)),
-            (None, true, None, Some(folds)) => Ok(Self::Folds(folds)),
+            (None, true, None, Some(folds)) => Ok(Self::CrossValidation(Some(folds))),
         }
     }
 }
@@ -147,6 +160,7 @@ fn options(arguments: &Eval, first: Option<&NamedConfig>, session: &Session) -> 
         resamples: arguments.resamples,
         bootstrap_seed: session.seed.unwrap_or(0),
         stages: arguments.stages,
+        robustness: arguments.robustness,
         near_duplicates: Some(near_duplicate_groups),
         ..Options::default()
     }
@@ -160,6 +174,13 @@ pub(super) fn print(evaluation: &Evaluation, output: &mut Output) -> Result<()> 
     output.line(table(summary))?;
     output.line("")?;
     output.line(further(summary))?;
+    if !summary.robustness.is_empty() {
+        output.line("")?;
+        output.line(robustness(summary))?;
+    }
+    for line in latency(summary) {
+        output.line(line)?;
+    }
     for note in &summary.notes {
         output.line(format_args!("note: {note}"))?;
     }

@@ -1,17 +1,21 @@
 //! The tables of an evaluation.
 
-use router_eval::Summary;
 use router_eval::metrics::Curve;
 use router_eval::summary::{Difference, Entry};
+use router_eval::{Percentiles, Summary};
 
-use crate::table::{Align, Table, count, interval, plural, short_difference, short_score, usd};
+use crate::table::{Align, Table, count, interval, percent, plural, short_difference, short_score, usd};
 
 /// References that say nothing in the second table.
 const PLAIN: [&str; 3] = ["cheapest", "cost-matched-mix", "oracle"];
 
 /// What was evaluated on what.
 pub(super) fn heading(summary: &Summary) -> String {
-    let folds = summary.folds.map_or_else(String::new, |folds| format!(", {folds} folds"));
+    let folds = match summary.folds {
+        Some(_) if summary.leave_benchmark_out => ", one benchmark held out at a time".to_owned(),
+        Some(folds) => format!(", {folds} folds"),
+        None => String::new(),
+    };
     let seeds: Vec<String> = summary.seeds.iter().map(u64::to_string).collect();
     format!(
         "{}: {}, {}{folds}, seed{} {}; {:.0}% intervals of {} resamples",
@@ -113,4 +117,50 @@ pub(super) fn further(summary: &Summary) -> String {
 fn cost_at_equal_quality(curve: Option<&Curve>) -> String {
     let found = curve.and_then(|curve| curve.cost_at_equal_quality.as_ref());
     with_interval(found.map(|found| found.share), found.and_then(|found| found.share_ci), short_score)
+}
+
+/// What changed prompts do.
+pub(super) fn robustness(summary: &Summary) -> String {
+    let mut table = Table::new([
+        ("router", Align::Left),
+        ("prompts with", Align::Left),
+        ("decided\nalike", Align::Right),
+        ("quality", Align::Right),
+        ("vs prompts as they were", Align::Right),
+    ]);
+    for found in &summary.robustness {
+        table.row([
+            found.router.clone(),
+            found.perturbation.name().to_owned(),
+            percent(found.unchanged),
+            found.quality.map_or_else(|| "-".to_owned(), short_score),
+            difference(found.vs_unchanged),
+        ]);
+    }
+    table.render()
+}
+
+/// How long one decision takes, a line a router.
+pub(super) fn latency(summary: &Summary) -> Vec<String> {
+    let times =
+        |times: Percentiles| format!("{} median, {} at the 99th percentile", time(times.p50_us), time(times.p99_us));
+    let line = |router: &Entry| {
+        let latency = router.latency?;
+        Some(format!(
+            "one decision of {}: {} with the embedding at hand; {} from the text",
+            router.name,
+            times(latency.decision),
+            times(latency.with_encoder)
+        ))
+    };
+    summary.routers.iter().filter_map(line).collect()
+}
+
+/// Microseconds, or milliseconds from one on.
+fn time(microseconds: f64) -> String {
+    if microseconds < 1000.0 {
+        format!("{microseconds:.0} \u{b5}s")
+    } else {
+        format!("{:.1} ms", microseconds / 1000.0)
+    }
 }
