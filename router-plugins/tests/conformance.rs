@@ -34,6 +34,8 @@ fn fixture(id: &str) -> Map<String, Value> {
 fn choices() -> Vec<(&'static str, &'static str, Value)> {
     vec![
         ("discoverer/graph", "hierarchical", serde_json::json!({ "resolution": "hierarchical" })),
+        ("estimator/matrix-factorization", "pairs", serde_json::json!({ "loss": "pairs" })),
+        ("estimator/neighbors", "automatic metric", serde_json::json!({ "metric": "automatic" })),
         ("estimator/moe", "full-rank heads", serde_json::json!({ "heads": "full-rank" })),
         ("estimator/moe", "low-rank heads", serde_json::json!({ "heads": "low-rank", "rank": 1 })),
         ("estimator/moe", "core-space heads", serde_json::json!({ "heads": "core-space", "routing": "soft" })),

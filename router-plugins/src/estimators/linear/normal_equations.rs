@@ -13,7 +13,7 @@ const BLOCK: usize = 256;
 
 /// Sums over weighted rows of (z, 1, y), z of d features, y of k responses.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Sums {
+pub(in crate::estimators) struct Sums {
     d: usize,
     responses: usize,
     /// Sum of weight * (z, 1)' (z, 1, y), (d + 1) x (d + 1 + k), column by column.
@@ -25,7 +25,7 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    pub(super) fn new(d: usize, responses: usize) -> Self {
+    pub(in crate::estimators) fn new(d: usize, responses: usize) -> Self {
         Self {
             d,
             responses,
@@ -36,7 +36,7 @@ impl Sums {
     }
 
     /// Adds `rows`, one after another: `write` fills in the features and the responses of a row, and gives its weight.
-    pub(super) fn add_rows(
+    pub(in crate::estimators) fn add_rows(
         &mut self,
         rows: &[usize],
         mut write: impl FnMut(usize, &mut [f64], &mut [f64]) -> f64,
@@ -73,7 +73,7 @@ impl Sums {
     }
 
     /// These sums with `sign` times those of `other` added.
-    pub(super) fn plus(mut self, sign: f64, other: &Self) -> Self {
+    pub(in crate::estimators) fn plus(mut self, sign: f64, other: &Self) -> Self {
         let add = |to: &mut [f64], from: &[f64]| to.iter_mut().zip(from).for_each(|(to, from)| *to += sign * from);
         add(&mut self.products, &other.products);
         add(&mut self.squares, &other.squares);
@@ -81,12 +81,12 @@ impl Sums {
         self
     }
 
-    pub(super) fn weight(&self) -> f64 {
+    pub(in crate::estimators) fn weight(&self) -> f64 {
         self.column(self.d)[self.d]
     }
 
     /// How many rows of equal weight would be worth as much (Kish's effective sample size).
-    pub(super) fn count(&self) -> f64 {
+    pub(in crate::estimators) fn count(&self) -> f64 {
         if self.squared_weight > 0.0 { self.weight() * self.weight() / self.squared_weight } else { 0.0 }
     }
 
@@ -95,13 +95,13 @@ impl Sums {
     }
 
     /// The weighted mean of the features.
-    pub(super) fn mean(&self) -> Vec<f64> {
+    pub(in crate::estimators) fn mean(&self) -> Vec<f64> {
         let weight = self.weight();
         self.column(self.d)[..self.d].iter().map(|sum| if weight > 0.0 { sum / weight } else { 0.0 }).collect()
     }
 
     /// The Cholesky factor of the centered Gram matrix plus `penalty` on its diagonal.
-    pub(super) fn factor(&self, penalty: f64) -> Result<Factor> {
+    pub(in crate::estimators) fn factor(&self, penalty: f64) -> Result<Factor> {
         let (d, weight, mean) = (self.d, self.weight(), self.mean());
         let mut matrix = vec![0.0; d * d];
         for (column, to) in matrix.chunks_exact_mut(d.max(1)).enumerate() {
@@ -114,7 +114,7 @@ impl Sums {
     }
 
     /// The weights (d x k, column by column) and intercepts of all responses.
-    pub(super) fn solve(&self, factor: &Factor) -> Solution {
+    pub(in crate::estimators) fn solve(&self, factor: &Factor) -> Solution {
         let (d, weight, mean) = (self.d, self.weight(), self.mean());
         let mut weights = Vec::with_capacity(d * self.responses);
         let mut intercepts = Vec::with_capacity(self.responses);
@@ -132,7 +132,7 @@ impl Sums {
     }
 
     /// The weighted sum of the squared errors of `solution` on these rows, a response.
-    pub(super) fn squared_errors(&self, solution: &Solution) -> Vec<f64> {
+    pub(in crate::estimators) fn squared_errors(&self, solution: &Solution) -> Vec<f64> {
         let d = self.d;
         // The Gram matrix times the weights of all responses.
         let mut images = vec![0.0; d * self.responses];
@@ -163,16 +163,16 @@ impl Sums {
 
 /// What minimises a penalised sum of squares.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Solution {
+pub(in crate::estimators) struct Solution {
     /// d x k, column by column.
-    pub(super) weights: Vec<f64>,
+    pub(in crate::estimators) weights: Vec<f64>,
     /// One a response.
-    pub(super) intercepts: Vec<f64>,
+    pub(in crate::estimators) intercepts: Vec<f64>,
 }
 
 /// A lower triangular d x d factor L, column by column: L L' is the matrix.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Factor {
+pub(in crate::estimators) struct Factor {
     d: usize,
     lower: Vec<f64>,
 }
@@ -195,7 +195,8 @@ impl Factor {
         Ok(Self { d, lower: matrix })
     }
 
-    fn solve(&self, right: &mut [f64], columns: usize) {
+    /// Solves L L' x = `right` (d x `columns`, column by column) in place.
+    pub(in crate::estimators) fn solve(&self, right: &mut [f64], columns: usize) {
         let lower = MatRef::from_column_major_slice(&self.lower, self.d, self.d);
         let mut right = MatMut::from_column_major_slice_mut(right, self.d, columns);
         solve_lower_triangular_in_place(lower, right.as_mut(), Par::Seq);
@@ -203,7 +204,7 @@ impl Factor {
     }
 
     /// The inverse of L, d x d, row by row; zeros above the diagonal.
-    pub(super) fn inverse(&self) -> Vec<f64> {
+    pub(in crate::estimators) fn inverse(&self) -> Vec<f64> {
         let d = self.d;
         let mut inverse = vec![0.0; d * d];
         for at in 0..d {
