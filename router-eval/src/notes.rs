@@ -3,6 +3,7 @@
 use router_core::cost::CostKind;
 
 use crate::contest::Contest;
+use crate::pick::Pick;
 use crate::scores::Scores;
 use crate::summary::{Entry, Summary};
 
@@ -31,6 +32,14 @@ pub(crate) fn notes(summary: &Summary, contest: &Contest, scores: &[Scores]) -> 
             notes.push(format!(
                 "Without these duplicates, the quality of `{}` is {without:.4} where it is {with:.4} with them.",
                 first.name
+            ));
+        }
+    }
+    for series in &contest.series {
+        if series.picks.iter().flatten().flatten().any(Pick::is_judged) {
+            notes.push(format!(
+                "`{}` asks several models for a prompt: its quality is that of the best answer it got, what a perfect picker or scorer of answers would keep, and its cost that of all of them.",
+                series.name
             ));
         }
     }

@@ -79,8 +79,12 @@ pub fn builtin() -> Result<Registry> {
     registry.register::<AggregatorRole, aggregators::stacking::StackingConfig>(ORIGIN)?;
     registry.register::<AggregatorRole, aggregators::weighted::WeightedConfig>(ORIGIN)?;
     registry.register::<PolicyRole, policies::budget::BudgetConfig>(ORIGIN)?;
+    registry.register::<PolicyRole, policies::cascade::CascadeConfig>(ORIGIN)?;
     registry.register::<PolicyRole, policies::cheapest_above::CheapestAboveConfig>(ORIGIN)?;
+    registry.register::<PolicyRole, policies::complementary_set::ComplementarySetConfig>(ORIGIN)?;
+    registry.register::<PolicyRole, policies::cost_quality_bayes::CostQualityBayesConfig>(ORIGIN)?;
     registry.register::<PolicyRole, policies::guarded::GuardedConfig>(ORIGIN)?;
+    registry.register::<PolicyRole, policies::hybrid::HybridConfig>(ORIGIN)?;
     registry.register::<PolicyRole, policies::latency_aware::LatencyAwareConfig>(ORIGIN)?;
     registry.register::<PolicyRole, policies::utility::UtilityConfig>(ORIGIN)?;
     Ok(registry)

@@ -263,8 +263,12 @@ fn build(config: &RouterConfig, registry: &Registry) -> UnfittedRouter {
             parameters(policy),
             [
                 policies::budget::BudgetConfig,
+                policies::cascade::CascadeConfig,
                 policies::cheapest_above::CheapestAboveConfig,
+                policies::complementary_set::ComplementarySetConfig,
+                policies::cost_quality_bayes::CostQualityBayesConfig,
                 policies::guarded::GuardedConfig,
+                policies::hybrid::HybridConfig,
                 policies::latency_aware::LatencyAwareConfig,
                 policies::utility::UtilityConfig,
             ]
