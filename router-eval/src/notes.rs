@@ -3,6 +3,7 @@
 use router_core::cost::CostKind;
 
 use crate::contest::Contest;
+use crate::pick::Pick;
 use crate::scores::Scores;
 use crate::significance::Claim;
 use crate::summary::{Entry, Summary};
@@ -46,6 +47,14 @@ pub(crate) fn notes(summary: &Summary, contest: &Contest, scores: &[Scores]) -> 
                     ", and {:+.4} ({:+.4} to {:+.4}) against the best single model",
                     difference.delta, difference.ci[0], difference.ci[1]
                 ))
+            ));
+        }
+    }
+    for series in &contest.series {
+        if series.picks.iter().flatten().flatten().any(Pick::is_judged) {
+            notes.push(format!(
+                "`{}` asks several models for a prompt: its quality is that of the best answer it got, what a perfect picker or scorer of answers would keep, and its cost that of all of them.",
+                series.name
             ));
         }
     }

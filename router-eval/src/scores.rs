@@ -41,11 +41,8 @@ impl Scores {
             for (seed, picks) in picks.iter().enumerate() {
                 for (row, pick) in picks.iter().enumerate() {
                     decisions += 1;
-                    match pick {
-                        Pick::Nobody => undecided += 1,
-                        Pick::One(model) => chosen[*model] += 1.0,
-                        Pick::Mix { .. } => pick.shares().iter().for_each(|&(model, share)| chosen[model] += share),
-                    }
+                    undecided += usize::from(*pick == Pick::Nobody);
+                    pick.each_share(arena, row, |model, share| chosen[model] += share);
                     let Some(score) = pick.score(arena, row) else {
                         unscored += 1;
                         continue;

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::types::model::ModelIndex;
 
-/// One step of a cascade: ask `model`, and stop if its answer scores at least `accept_at`.
+/// One step of a cascade: ask `model`, and stop if its answer scores at least `accept_at`. The best-scored answer so far is the result.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct CascadeStep {
     /// The model to ask.
@@ -23,9 +23,9 @@ pub enum Plan {
     NoEligibleModel,
     /// To one model.
     One(ModelIndex),
-    /// To several models at once; somebody merges or picks the answers.
+    /// To several models at once; somebody merges or picks the answers. An evaluation scores the best of them, at the sum of the costs.
     Set(Vec<ModelIndex>),
-    /// To one model after another, until an answer is good enough.
+    /// To one model after another, until an answer is good enough. An evaluation takes the outcomes for the scores of the answers.
     Cascade(Vec<CascadeStep>),
 }
 

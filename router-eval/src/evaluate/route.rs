@@ -139,8 +139,10 @@ fn pick(decision: &Decision) -> Result<Pick> {
     match &decision.plan {
         Plan::NoEligibleModel => Ok(Pick::Nobody),
         Plan::One(model) => Ok(Pick::One(*model)),
+        Plan::Set(models) => Ok(Pick::Set(models.as_slice().into())),
+        Plan::Cascade(steps) => Ok(Pick::Cascade(steps.as_slice().into())),
         other => Err(Error::new(ErrorKind::Unsupported, format!("evaluation cannot score the plan {other:?}"))
-            .help("use a policy that sends every prompt to one model")),
+            .help("use a policy that plans one model, a set or a cascade")),
     }
 }
 

@@ -107,7 +107,8 @@ fn choices(
         for picks in picks {
             for (pick, calls) in picks.iter().zip(calls) {
                 let chosen: &[(ModelIndex, f64)] = match pick {
-                    Pick::Nobody => continue,
+                    // Several answers together are no choice of one call.
+                    Pick::Nobody | Pick::Set(_) | Pick::Cascade(_) => continue,
                     Pick::One(model) => &[(*model, 1.0)],
                     Pick::Mix { shares, .. } => shares,
                 };
@@ -134,7 +135,7 @@ fn estimates(
             for (row, calls) in calls[data].iter().enumerate() {
                 let estimates = forecast.quality.row(row);
                 ranking.add(calls, estimates);
-                let pick = series.picks[data][seed][row].model();
+                let pick = series.picks[data][seed][row].model(arena, row);
                 for call in calls {
                     let estimate = f64::from(estimates[call.model]);
                     pooled.add(estimate, call.quality);

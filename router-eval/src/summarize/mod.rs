@@ -133,7 +133,7 @@ fn decisions(contest: &Contest, labels: &[String]) -> Vec<DecisionRow> {
                         fold: contest.folds.map(|_| contest.fold_of[data][seed][row]),
                         seed: contest.seeds[seed],
                         prompt_id: prompt.id.clone(),
-                        model: pick.model().map(|model| arena.pool.name(model).to_owned()),
+                        model: pick.model(arena, row).map(|model| arena.pool.name(model).to_owned()),
                         score: score.map(|score| score.quality),
                         cost_usd: score.and_then(|score| score.cost),
                     });

@@ -5,7 +5,6 @@ use super::entries::{bootstrap_seed, difference, mean_of};
 use crate::bootstrap::{Stratum, resample};
 use crate::contest::{Contest, Series, Side};
 use crate::options::Options;
-use crate::pick::Pick;
 use crate::robustness::{Perturbation, Robustness};
 use crate::scores::Scores;
 
@@ -28,17 +27,16 @@ pub(super) fn robustness(contest: &Contest, scores: &[Scores], options: &Options
     compared
         .iter()
         .map(|(perturbation, series, changed, new, [own, old])| {
-            let picks =
-                |series: &Series| -> Vec<_> { series.picks.iter().flatten().flatten().map(Pick::model).collect() };
-            let (before, after) = (picks(series), picks(changed));
-            let equal = before.iter().zip(&after).filter(|(before, after)| before == after).count();
+            let decisions = series.picks.iter().flatten().flatten().count();
+            let pairs = series.picks.iter().flatten().flatten().zip(changed.picks.iter().flatten().flatten());
+            let equal = pairs.filter(|(before, after)| before == after).count();
             Robustness {
                 router: series.name.clone(),
                 perturbation: *perturbation,
-                unchanged: equal as f64 / before.len().max(1) as f64,
+                unchanged: equal as f64 / decisions.max(1) as f64,
                 quality: new.quality_where(|_, _| true),
                 vs_unchanged: difference(&sums, [own, old], 0, options.confidence).map(|(found, _)| found),
-                decisions: before.len(),
+                decisions,
             }
         })
         .collect()

@@ -21,6 +21,41 @@ fn close(found: Option<f64>, expected: f64) {
     assert!(found.is_some_and(|found| (found - expected).abs() < 1e-12), "{found:?} is not {expected}");
 }
 
+/// A router whose every plan is the given one.
+fn planned(name: &str, set: &[usize], cascade: &[(usize, f32)]) -> NamedConfig {
+    let mut config = script(name, &[], 0);
+    config.config.policy = Some(ComponentConfig::new("planned").with("set", set).with("cascade", cascade));
+    config
+}
+
+#[test]
+fn sets_score_their_best_answer_at_the_sum_of_costs_and_cascades_their_path() {
+    let evaluation = evaluate(&[
+        planned("both", &[0, 1], &[]),
+        planned("first a", &[], &[(0, 1.0), (1, 0.0)]),
+        planned("only a", &[], &[(0, 0.0), (1, 0.0)]),
+        planned("a and c", &[0, 2], &[]),
+    ]);
+    let of = |name: &str| find(&evaluation.summary.routers, name);
+    close(of("both").quality, 0.75); // the better of a and b: 1, 1, 0, 1
+    close(of("both").cost_usd, 4.0);
+    assert_eq!(of("both").distribution.get("a"), Some(&0.5));
+    // a answers p0 and p3; for the others b is asked too, which answers p1: 1, 4, 4 and 1 dollars.
+    close(of("first a").quality, 0.75);
+    close(of("first a").cost_usd, 2.5);
+    assert_eq!(of("first a").distribution.get("a"), Some(&0.75));
+    // Any answer is good enough.
+    close(of("only a").quality, 0.5);
+    close(of("only a").cost_usd, 1.0);
+    // c was not asked p3, and has no price: 1, 0, 1.
+    close(of("a and c").quality, 2.0 / 3.0);
+    assert_eq!((of("a and c").unscored, of("a and c").cost_usd), (1, None));
+    let told = evaluation.summary.notes.iter().filter(|note| note.contains("perfect picker")).count();
+    assert_eq!(told, 4);
+    let row = evaluation.decisions.iter().find(|row| row.router == "first a" && row.prompt_id == "p1").unwrap();
+    assert_eq!((row.model.as_deref(), row.score, row.cost_usd), (Some("b"), Some(1.0), Some(4.0)));
+}
+
 #[test]
 fn a_tiny_world_has_the_numbers_computed_by_hand() {
     let evaluation = evaluate(&[script("mine", &[("p1", 1)], 0)]);

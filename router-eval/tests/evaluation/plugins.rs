@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use router_core::CascadeStep;
 use router_core::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ pub(crate) fn registry() -> Registry {
     registry.register::<EstimatorRole, TaskScript>("test").unwrap();
     registry.register::<AggregatorRole, Average>("test").unwrap();
     registry.register::<PolicyRole, Best>("test").unwrap();
+    registry.register::<PolicyRole, Planned>("test").unwrap();
     registry
 }
 
@@ -348,6 +350,35 @@ impl FittedPolicy for Best {
         for (row, decision) in out.iter_mut().enumerate() {
             decision.clear();
             decision.plan = Plan::One(best_of(choice.quality.row(row)));
+        }
+        Ok(())
+    }
+}
+
+/// The same set or cascade for every prompt: `set` names models, `cascade` models with their thresholds.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Planned {
+    set: Vec<usize>,
+    cascade: Vec<(usize, f32)>,
+}
+plugin!(Planned, "planned");
+
+impl Policy for Planned {
+    type Fitted = Self;
+
+    fn fit(&self, _evidence: &PolicyEvidence<'_>, _cx: &FitContext) -> Result<Self> {
+        Ok(self.clone())
+    }
+}
+
+impl FittedPolicy for Planned {
+    fn choose(&self, _choice: &Choice<'_>, out: &mut [Decision]) -> Result<()> {
+        for decision in out {
+            decision.clear();
+            let steps = self.cascade.iter().map(|&(model, accept_at)| CascadeStep { model, accept_at });
+            decision.plan =
+                if self.set.is_empty() { Plan::Cascade(steps.collect()) } else { Plan::Set(self.set.clone()) };
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use rand::seq::SliceRandom;
 use router_core::prelude::*;
 
-use super::kmeans::cluster::Lloyd;
+use crate::clustering::Lloyd;
 use crate::estimators::task_mean::pooling::{Sums, empirical_bayes};
 
 /// Outcomes of the mean over all tasks that a task's mean counts, as in the task profiles.

@@ -23,3 +23,37 @@ pub(super) fn estimate(fitted: &impl FittedEstimator, embeddings: MatrixView<'_>
     fitted.estimate(&batch, &mut out).unwrap();
     out.quality().to_matrix()
 }
+
+/// A world of outcomes of 0 and 1, and what scikit-learn's linear models make of it: `benches/peers/estimators/fixture.py`.
+pub(super) struct LinearFixture {
+    pub(super) set: TrainingSet,
+    pub(super) asked: Matrix,
+    /// On half the squared weights, embeddings scaled as ours.
+    pub(super) penalty: f64,
+    /// Of `LogisticRegression`, asked x models.
+    pub(super) probabilities: Vec<f32>,
+    /// Of `LinearSVC`, asked x models.
+    pub(super) margins: Vec<f32>,
+}
+
+impl LinearFixture {
+    pub(super) fn read() -> Self {
+        let text = include_str!("../../tests/fixtures/linear.json");
+        let document: serde_json::Value = serde_json::from_str(text).unwrap();
+        let rows = |field: &str| -> Vec<Vec<f32>> { serde_json::from_value(document[field].clone()).unwrap() };
+        let matrix = |field: &str| {
+            let rows = rows(field);
+            Matrix::from_vec(rows.len(), rows[0].len(), rows.concat()).unwrap()
+        };
+        let outcomes = rows("outcomes");
+        let models = outcomes[0].len();
+        let of = |row: &Vec<f32>| row.iter().enumerate().map(|(model, &q)| Outcome::new(model, q)).collect();
+        Self {
+            set: training_set(matrix("embeddings"), models, outcomes.iter().map(of).collect()),
+            asked: matrix("asked"),
+            penalty: document["penalty"].as_f64().unwrap(),
+            probabilities: rows("probabilities").concat(),
+            margins: rows("margins").concat(),
+        }
+    }
+}

@@ -21,6 +21,7 @@
 //! the number of threads of the machine or the environment, so [`autodiff::linear`] brings its own, sequential one. A fit runs
 //! on one thread; parallelism is over fits (folds, ensembles).
 
+#[cfg(feature = "candle")]
 pub mod autodiff;
 pub mod bilinear;
 pub mod feed_forward;
@@ -28,8 +29,10 @@ pub mod kernels;
 pub mod logistic;
 pub mod optimizer;
 pub mod random;
+#[cfg(feature = "candle")]
 pub mod training;
 
 pub use feed_forward::{Activation, FeedForward, ForwardScratch, Layer};
 pub use optimizer::{AdamW, Parameter};
+#[cfg(feature = "candle")]
 pub use training::{Objective, Schedule, TrainingSummary, train};

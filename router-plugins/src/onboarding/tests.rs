@@ -101,9 +101,8 @@ fn leaving_out_is_what_leaving_out_does() {
         for at in 0..11 {
             for below in at + 1..11 {
                 let share = system[below][at] / system[at][at];
-                for column in at..12 {
-                    system[below][column] -= share * system[at][column];
-                }
+                let (above, line) = system.split_at_mut(below);
+                line[0].iter_mut().zip(&above[at]).skip(at).for_each(|(to, value)| *to -= share * value);
             }
         }
         let mut weights = [0.0; 11];

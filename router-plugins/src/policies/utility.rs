@@ -81,7 +81,7 @@ impl Row<'_> {
         value(self.quality) - self.lambda * value(self.cost_usd) + 0.0
     }
 
-    fn cost(&self, model: ModelIndex) -> f32 {
+    pub(super) fn cost(&self, model: ModelIndex) -> f32 {
         self.cost_usd.get(model).copied().unwrap_or(0.0) + 0.0
     }
 

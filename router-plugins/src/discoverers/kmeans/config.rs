@@ -5,7 +5,7 @@ use router_core::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::cluster::Lloyd;
+use crate::clustering::Lloyd;
 use crate::discoverers::held_out::{self, Split};
 use crate::neighbors::normalized;
 

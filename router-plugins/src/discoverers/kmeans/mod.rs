@@ -24,7 +24,6 @@
 //! outcome a prompt, or where the number of tasks is known. Unlike `graph` it looks at outcomes only to choose k, and every
 //! prompt gets a task.
 
-pub(super) mod cluster;
 mod config;
 
 pub use config::KmeansConfig;

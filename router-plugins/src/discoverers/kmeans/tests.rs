@@ -8,8 +8,8 @@ use router_core::Model;
 use router_core::parallel::with_threads;
 use router_core::prelude::*;
 
-use super::cluster::Lloyd;
 use super::*;
+use crate::clustering::Lloyd;
 use crate::graph::adjusted_rand_index;
 use crate::neighbors::normalized;
 

@@ -4,9 +4,9 @@ use faer::Mat;
 use router_core::prelude::*;
 
 use super::config::{Selection, SpectralConfig};
+use crate::clustering::Lloyd;
 use crate::discoverers::graph::prompt_graph;
 use crate::discoverers::held_out::{Candidate, choose, folds};
-use crate::discoverers::kmeans::cluster::Lloyd;
 use crate::graph::Graph;
 use crate::linear_algebra::eigen::{Eigen, leading_eigen};
 use crate::linear_algebra::sparse::SparseMatrix;

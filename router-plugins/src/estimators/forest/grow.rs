@@ -11,23 +11,7 @@ use router_core::prelude::*;
 use super::config::ForestConfig;
 use super::sums::{BLOCK, Below, Numbers, Range};
 use super::targets::{MAXIMUM_WIDTH, Seen, Targets};
-
-/// A tree of cuts; node 0 is the root, children come after their parents.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Tree {
-    pub(super) nodes: Vec<Node>,
-    /// Of every leaf: each model's quality, leaves x m.
-    pub(super) values: Vec<f32>,
-}
-
-/// A node of a tree.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Node {
-    /// Prompts whose number `feature` is below `threshold` go to node `below`, the others to the one after it.
-    Cut { feature: u32, threshold: f32, below: u32 },
-    /// Number of the leaf.
-    Leaf(u32),
-}
+use crate::estimators::decision_trees::{Node, Tree};
 
 /// What grows one tree.
 pub(super) struct Grower<'a> {

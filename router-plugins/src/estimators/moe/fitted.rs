@@ -1,12 +1,11 @@
 //! The fitted mixture of experts: inference and storage.
 
-use router_core::{
-    Error, Estimates, FittedEstimator, Matrix, MatrixView, Persist, QueryBatch, Result, SlotReader, SlotWriter,
-};
+use router_core::{Error, Estimates, FittedEstimator, Persist, QueryBatch, Result, SlotReader, SlotWriter};
 use serde::{Deserialize, Serialize};
 
 use crate::estimators::moe::config::Routing;
 use crate::estimators::moe::expert::{Expert, ExpertScratch};
+use crate::estimators::network::Spread;
 
 /// A fitted [`MoeConfig`](super::MoeConfig).
 #[derive(Debug, Clone, PartialEq)]
@@ -77,50 +76,6 @@ impl FittedEstimator for FittedMoe {
             spread.write_variance(out.variance_mut());
         }
         out.quality().check_finite("moe")
-    }
-}
-
-/// The variance between members, gathered while the mean of them is summed up, so that the mean stays what it is bit for bit.
-struct Spread {
-    members: usize,
-    /// The sum so far.
-    before: Matrix,
-    /// The first member's estimates: deviations are taken from these, so that squares lose no digits.
-    first: Matrix,
-    /// Of the deviations: their sum and the sum of their squares.
-    sum: Matrix,
-    squares: Matrix,
-}
-
-impl Spread {
-    fn new(prompts: usize, models: usize) -> Self {
-        let zeros = || Matrix::zeros(prompts, models);
-        Self { members: 0, before: zeros(), first: zeros(), sum: zeros(), squares: zeros() }
-    }
-
-    /// Sees the sum after one member more, of which `scale` times the increase is that member's estimate.
-    fn see(&mut self, after: MatrixView<'_>, scale: f32) {
-        let deviations = self.sum.as_mut_slice().iter_mut().zip(self.squares.as_mut_slice());
-        let sums = self.before.as_mut_slice().iter_mut().zip(after.as_slice()).zip(self.first.as_mut_slice());
-        for (((before, &after), first), (sum, squares)) in sums.zip(deviations) {
-            let estimate = (after - *before) * scale;
-            *before = after;
-            if self.members == 0 {
-                *first = estimate;
-            }
-            *sum += estimate - *first;
-            *squares += (estimate - *first) * (estimate - *first);
-        }
-        self.members += 1;
-    }
-
-    /// The unbiased variance of one member.
-    fn write_variance(&self, out: &mut Matrix) {
-        let count = self.members as f32;
-        for ((out, sum), squares) in out.as_mut_slice().iter_mut().zip(self.sum.as_slice()).zip(self.squares.as_slice())
-        {
-            *out = ((squares - sum * sum / count) / (count - 1.0)).max(0.0);
-        }
     }
 }
 

@@ -8,6 +8,19 @@ use super::fit;
 use super::fitted::NeighborsEstimator;
 use crate::neighbors::{EXACT_LIMIT, Search};
 
+/// What makes two prompts similar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Metric {
+    /// The cosine of their embeddings, which orders embeddings of unit length as the Euclidean distance does.
+    #[default]
+    Cosine,
+    /// The cosine of their embeddings less the mean embedding of training, which all prompts have in common.
+    Centered,
+    /// Whichever routes better in cross-validation; ties to the cosine.
+    Automatic,
+}
+
 /// Parameters of the `neighbors` estimator; see the [module](super).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -27,6 +40,9 @@ pub struct NeighborsConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 1.0e6))]
     pub shrinkage: Option<f64>,
+    /// What makes two prompts similar: `cosine` (default), `centered`, or `automatic`, chosen with the rest by cross-validation at twice
+    /// the cost.
+    pub metric: Metric,
     /// Folds of the cross-validation that chooses what is left out; near duplicates share a fold. Default 5.
     #[schemars(range(min = 2, max = 100))]
     pub folds: usize,
@@ -43,6 +59,7 @@ impl Default for NeighborsConfig {
             k: None,
             temperature: None,
             shrinkage: None,
+            metric: Metric::Cosine,
             folds: 5,
             search: Search::Automatic,
             exact_limit: EXACT_LIMIT,

@@ -7,9 +7,10 @@ use router_core::ProgressBar;
 use router_core::prelude::*;
 
 use super::ballots::{Ballots, LANES};
-use super::config::NeighborsConfig;
-use super::fitted::{NeighborsEstimator, Parameters, means};
-use crate::neighbors::{NeighborIndex, Neighbors, normalized};
+use super::config::{Metric, NeighborsConfig};
+use super::fitted::{NeighborsEstimator, Parameters, placed};
+use crate::estimators::realized::{Worth, last_best, means};
+use crate::neighbors::{NeighborIndex, Neighbors};
 
 const NEIGHBORS: [usize; 8] = [5, 10, 20, 40, 80, 160, 320, 640];
 /// Infinity weighs all alike.
@@ -22,10 +23,35 @@ const BLOCK: usize = 2_048;
 
 pub(super) fn fit(config: &NeighborsConfig, set: &TrainingSet, cx: &FitContext) -> Result<NeighborsEstimator> {
     cx.check_cancelled()?;
-    let points = normalized(set.embeddings());
-    let parameters = choose(config, set, &points, cx)?;
+    let mean = mean(set.embeddings());
+    let candidates = match config.metric {
+        Metric::Cosine => vec![None],
+        Metric::Centered => vec![Some(mean)],
+        Metric::Automatic => vec![None, Some(mean)],
+    };
+    let mut best: Option<(f64, Option<Vec<f32>>, Matrix, Parameters)> = None;
+    for mean in candidates {
+        let points = placed(set.embeddings(), mean.as_deref());
+        // A metric that alone is there need not be judged.
+        let (parameters, worth) = choose(config, set, &points, config.metric == Metric::Automatic, cx)?;
+        if best.as_ref().is_none_or(|(most, ..)| worth > most + 1e-12) {
+            best = Some((worth, mean, points, parameters));
+        }
+    }
+    let Some((_, mean, points, parameters)) = best else {
+        return Err(Error::new(ErrorKind::Internal, "no metric was tried"));
+    };
     let index = NeighborIndex::new(points, config.search, config.exact_limit, cx)?;
-    Ok(NeighborsEstimator::new(index, set.outcomes(), parameters, config.search, config.exact_limit))
+    NeighborsEstimator::new(index, set.outcomes(), parameters, mean, config.search, config.exact_limit)
+}
+
+/// The mean of all embeddings, in double precision and by ascending row.
+fn mean(embeddings: MatrixView<'_>) -> Vec<f32> {
+    let mut sums = vec![0.0f64; embeddings.cols()];
+    for row in 0..embeddings.rows() {
+        sums.iter_mut().zip(embeddings.row(row)).for_each(|(sum, &value)| *sum += f64::from(value));
+    }
+    sums.into_iter().map(|sum| (sum / embeddings.rows().max(1) as f64) as f32).collect()
 }
 
 /// What cross-validation tries: every k with every temperature with every shrinkage, all ascending.
@@ -64,27 +90,23 @@ impl Grid {
     }
 }
 
-/// What a choice on one held-out prompt is worth.
-#[derive(Clone, Copy, Default)]
-struct Worth {
-    /// The mean quality of the chosen model.
-    mean: f64,
-    /// Weight of its outcome on the prompt, 0 where there is none.
-    weight: f64,
-    /// Weight times what its outcome exceeds the mean by.
-    surprise: f64,
-}
-
-fn choose(config: &NeighborsConfig, set: &TrainingSet, points: &Matrix, cx: &FitContext) -> Result<Parameters> {
+/// The parameters of the highest held-out worth, and that worth. Where nothing is left to be chosen, it is only computed if `judge` says so.
+fn choose(
+    config: &NeighborsConfig,
+    set: &TrainingSet,
+    points: &Matrix,
+    judge: bool,
+    cx: &FitContext,
+) -> Result<(Parameters, f64)> {
     let n = set.len();
     let grid = Grid::new(config, n);
-    if grid.len() == 1 {
-        return Ok(Parameters { k: config.k.unwrap_or(n), ..grid.get(0) });
+    if grid.len() == 1 && !judge {
+        return Ok((Parameters { k: config.k.unwrap_or(n), ..grid.get(0) }, 0.0));
     }
     let Some(folds) = set.folds(config.folds, &cx.seed().child("folds")) else {
         // Nothing can be held out: the rule of thumb, the square root of n, weighing all alike.
         let k = config.k.unwrap_or_else(|| (n as f64).sqrt().ceil() as usize);
-        return Ok(Parameters { k, ..grid.get(grid.len() - 1) });
+        return Ok((Parameters { k, ..grid.get(grid.len() - 1) }, 0.0));
     };
     let splits: Vec<_> = (0..folds.count()).map(|fold| folds.split(fold)).collect();
     let grid = Grid::new(config, splits.iter().map(|(train, _)| train.len()).min().unwrap_or(n));
@@ -106,22 +128,14 @@ fn choose(config: &NeighborsConfig, set: &TrainingSet, points: &Matrix, cx: &Fit
             fold.add(points, block, &mut totals, bar.as_ref(), cx)?;
         }
     }
-    let score = |worth: &Worth| {
-        worth.mean / judged as f64 + if worth.weight > 0.0 { worth.surprise / worth.weight } else { 0.0 }
-    };
-    // Later is better where scores are equal (up to rounding).
-    let mut best = (0, f64::NEG_INFINITY);
-    for (at, worth) in totals.iter().enumerate() {
-        if score(worth) >= best.1 - 1e-12 {
-            best = (at, score(worth).max(best.1));
-        }
-    }
-    bar.message(&format!("k = {}", grid.get(best.0).k));
-    let mut parameters = grid.get(best.0);
+    // Later is better where scores are equal.
+    let best = last_best(&totals, judged);
+    bar.message(&format!("k = {}", grid.get(best).k));
+    let mut parameters = grid.get(best);
     if let Some(k) = config.k {
         parameters.k = k;
     }
-    Ok(parameters)
+    Ok((parameters, totals[best].average(judged)))
 }
 
 /// Which of `n` rows may be held out: all, or [`HELD_OUT`] of them.
@@ -167,9 +181,7 @@ impl Fold<'_> {
         // One after the other, in the order of the rows: the same sum at any thread count.
         for worths in worths.chunks(totals.len()) {
             for (total, worth) in totals.iter_mut().zip(worths) {
-                total.mean += worth.mean;
-                total.weight += worth.weight;
-                total.surprise += worth.surprise;
+                total.add(worth);
             }
         }
         bar.advance(rows.len() as u64);
@@ -188,18 +200,11 @@ impl Fold<'_> {
                 for (s, &shrinkage) in self.grid.shrinkages.iter().enumerate() {
                     let chosen = ballots.best(&self.means, shrinkage);
                     for (t, &model) in chosen.iter().enumerate().take(temperatures) {
-                        worths[(at * temperatures + t) * shrinkages + s] = self.worth(row, model);
+                        worths[(at * temperatures + t) * shrinkages + s] =
+                            Worth::of(self.set, row, model, self.means[model]);
                     }
                 }
             }
         }
-    }
-
-    fn worth(&self, row: usize, model: usize) -> Worth {
-        let mean = f64::from(self.means[model]);
-        self.set.outcomes().get(row, model).map_or(Worth { mean, ..Worth::default() }, |outcome| {
-            let weight = f64::from(outcome.weight);
-            Worth { mean, weight, surprise: weight * (f64::from(outcome.quality) - mean) }
-        })
     }
 }

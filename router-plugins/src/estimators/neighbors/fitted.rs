@@ -7,7 +7,9 @@
 use router_core::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::neighbors::{NeighborIndex, Search, normalized};
+use crate::estimators::realized::means;
+use crate::estimators::stored_outcomes;
+use crate::neighbors::{NeighborIndex, Search, normalize, normalized};
 
 /// What cross-validation chose, or the configuration said.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,8 +27,21 @@ pub struct NeighborsEstimator {
     outcomes: Outcomes,
     means: Vec<f32>,
     parameters: Parameters,
+    /// What is taken off embeddings, if anything is.
+    center: Option<Vec<f32>>,
     search: Search,
     exact_limit: usize,
+}
+
+/// `embeddings`, less `center` if there is one, at unit length.
+pub(super) fn placed(embeddings: MatrixView<'_>, center: Option<&[f32]>) -> Matrix {
+    let Some(center) = center else { return normalized(embeddings) };
+    let mut off = embeddings.to_matrix();
+    for row in 0..off.rows() {
+        off.row_mut(row).iter_mut().zip(center).for_each(|(value, center)| *value -= center);
+        normalize(off.row_mut(row));
+    }
+    off
 }
 
 /// Everything but the tensors.
@@ -39,15 +54,9 @@ struct Header {
     shrinkage: f64,
     search: Search,
     exact_limit: usize,
-}
-
-/// The mean quality of every model; of the mean model for one without outcomes.
-pub(super) fn means(outcomes: &Outcomes) -> Vec<f32> {
-    let known = outcomes.mean_quality();
-    let seen: Vec<f64> = known.iter().flatten().map(|&(mean, _)| mean).collect();
-    // Without any weight behind any model there is nothing to tell them apart.
-    let fallback = if seen.is_empty() { 0.5 } else { seen.iter().sum::<f64>() / seen.len() as f64 };
-    known.into_iter().map(|mean| mean.map_or(fallback, |(mean, _)| mean) as f32).collect()
+    /// Whether `center` is taken off embeddings; older artifacts do not say, and mean no.
+    #[serde(default)]
+    centered: bool,
 }
 
 /// The running vote on every model.
@@ -89,10 +98,21 @@ impl NeighborsEstimator {
         index: NeighborIndex,
         outcomes: &Outcomes,
         parameters: Parameters,
+        center: Option<Vec<f32>>,
         search: Search,
         exact_limit: usize,
-    ) -> Self {
-        Self { index, means: means(outcomes), outcomes: outcomes.clone(), parameters, search, exact_limit }
+    ) -> Result<Self> {
+        if let Some(center) = &center
+            && (center.len() != index.points().cols() || !center.iter().all(|value| value.is_finite()))
+        {
+            return Err(Error::shape("center of embeddings", index.points().cols(), center.len()));
+        }
+        Ok(Self { index, means: means(outcomes), outcomes: outcomes.clone(), parameters, center, search, exact_limit })
+    }
+
+    /// Whether the mean embedding of training is taken off before prompts are compared.
+    pub fn is_centered(&self) -> bool {
+        self.center.is_some()
     }
 
     /// How many training prompts vote.
@@ -124,7 +144,8 @@ impl FittedEstimator for NeighborsEstimator {
         }
         batch.embeddings.check_finite("embeddings")?;
         out.reset(n, m);
-        let neighbors = self.index.search_here(normalized(batch.embeddings).view(), self.parameters.k)?;
+        let neighbors =
+            self.index.search_here(placed(batch.embeddings, self.center.as_deref()).view(), self.parameters.k)?;
         let mut votes = Votes::new(m);
         for row in 0..n {
             let (indices, similarities) = neighbors.row(row);
@@ -144,21 +165,23 @@ impl FittedEstimator for NeighborsEstimator {
 
 impl Persist for NeighborsEstimator {
     const FORMAT: &'static str = "neighbors-estimator";
-    const VERSION: u32 = 1;
+    /// 2: a center may be taken off embeddings. 1 knew none.
+    const VERSION: u32 = 2;
 
     fn save(&self, writer: &mut SlotWriter) -> Result<()> {
         writer.put_matrix("points", &self.index.points().to_matrix())?;
-        let rows = 0..self.outcomes.prompts();
-        let counts: Vec<u32> = rows.map(|row| self.outcomes.row(row).len() as u32).collect();
-        let all = || self.outcomes.iter().map(|(_, outcome)| outcome);
-        writer.put_u32("outcomes/counts", &counts)?;
-        writer.put_u32("outcomes/models", &all().map(|outcome| outcome.model as u32).collect::<Vec<_>>())?;
-        writer.put_f32("outcomes/quality", &all().map(|outcome| outcome.quality).collect::<Vec<_>>())?;
-        writer.put_f32("outcomes/weight", &all().map(|outcome| outcome.weight).collect::<Vec<_>>())?;
+        stored_outcomes::save(writer, &self.outcomes)?;
         let Parameters { k, temperature, shrinkage } = self.parameters;
         let temperature = temperature.is_finite().then_some(temperature);
         let (search, exact_limit) = (self.search, self.exact_limit);
-        writer.put_json("header", &Header { models: self.models(), k, temperature, shrinkage, search, exact_limit })
+        if let Some(center) = &self.center {
+            writer.put_f32("center", center)?;
+        }
+        let centered = self.is_centered();
+        writer.put_json(
+            "header",
+            &Header { models: self.models(), k, temperature, shrinkage, search, exact_limit, centered },
+        )
     }
 
     fn load(reader: &SlotReader<'_>) -> Result<Self> {
@@ -172,23 +195,7 @@ impl Persist for NeighborsEstimator {
             return Err(reader.corrupt("`header` is out of range"));
         }
         let points = reader.get_matrix("points")?;
-        let counts = reader.get_u32("outcomes/counts")?;
-        if counts.len() != points.rows() {
-            return Err(reader.corrupt("`outcomes/counts` has not one number a point"));
-        }
-        let models = reader.get_u32("outcomes/models")?;
-        let quality = reader.get_f32_of("outcomes/quality", models.len())?;
-        let weight = reader.get_f32_of("outcomes/weight", models.len())?;
-        if counts.iter().map(|&count| u64::from(count)).sum::<u64>() != models.len() as u64 {
-            return Err(reader.corrupt("`outcomes/counts` does not sum to the number of outcomes"));
-        }
-        let mut entries = models
-            .iter()
-            .zip(quality.iter().zip(&weight))
-            .map(|(&model, (&quality, &weight))| Outcome { weight, ..Outcome::new(model as usize, quality) });
-        let rows = counts.iter().map(|&count| entries.by_ref().take(count as usize).collect()).collect();
-        let outcomes = Outcomes::from_rows(header.models, rows)
-            .map_err(|source| reader.corrupt("its outcomes are no outcomes").caused_by(source))?;
+        let outcomes = stored_outcomes::load(reader, points.rows(), header.models)?;
         // The graph of an approximate search is rebuilt, the same as it was.
         let index = NeighborIndex::new(points, header.search, header.exact_limit, &FitContext::new(0))?;
         let parameters = Parameters {
@@ -196,6 +203,8 @@ impl Persist for NeighborsEstimator {
             temperature: header.temperature.unwrap_or(f64::INFINITY),
             shrinkage: header.shrinkage,
         };
-        Ok(Self::new(index, &outcomes, parameters, header.search, header.exact_limit))
+        let center = if header.centered { Some(reader.get_f32("center")?) } else { None };
+        Self::new(index, &outcomes, parameters, center, header.search, header.exact_limit)
+            .map_err(|error| reader.corrupt(&error.to_string()))
     }
 }

@@ -13,6 +13,9 @@
 //! configuration leaves out is chosen together by cross-validation, by what routing wants: the quality that the best-estimated
 //! model in fact had on held-out prompts. Ties go to the larger k, then the higher temperature, then the stronger shrinkage.
 //!
+//! Sentence encoders put all texts into a narrow cone; with `metric = "centered"` the mean embedding of training is taken off before cosines
+//! are, and `automatic` chooses between both.
+//!
 //! Missing outcomes take no part, and weights of outcomes multiply. In cross-validation a chosen model without an outcome
 //! counts with its mean, corrected by the weighted mean surprise where there are outcomes (a self-normalized doubly robust
 //! estimate, Dudik, Langford and Li 2011), so that complete outcomes give the plain mean.
@@ -34,7 +37,7 @@ mod config;
 mod fit;
 mod fitted;
 
-pub use config::NeighborsConfig;
+pub use config::{Metric, NeighborsConfig};
 pub use fitted::NeighborsEstimator;
 
 #[cfg(test)]

@@ -112,6 +112,46 @@ fn the_same_at_any_thread_count_batch_and_after_loading() {
 }
 
 #[test]
+fn centering_is_chosen_where_a_common_part_hides_the_difference() {
+    // The kinds differ by a tenth of what all prompts have in common.
+    let offset = |set: &TrainingSet| {
+        let mut embeddings = set.embeddings().to_matrix();
+        (0..set.len()).for_each(|row| embeddings.row_mut(row).iter_mut().for_each(|value| *value += 10.0));
+        let rows = (0..set.len()).map(|row| set.outcomes().row(row).to_vec()).collect();
+        training_set(embeddings, 4, rows)
+    };
+    let (train, asked) = (offset(&world(300, 4, 0.9, 8)), offset(&world(100, 4, 0.9, 9)));
+    let with = |metric| {
+        let fixed = NeighborsConfig {
+            k: Some(20),
+            temperature: Some(1000.0),
+            shrinkage: Some(1.0),
+            ..NeighborsConfig::default()
+        };
+        fit(&NeighborsConfig { metric, ..fixed }, &train)
+    };
+    let right = |fitted: &NeighborsEstimator| {
+        let found = estimate(fitted, asked.embeddings());
+        (0..100).filter(|&row| crate::estimators::realized::best_model(found.row(row)) == row % 4).count()
+    };
+    // By hand: what is compared is the cosine of the embeddings less their mean.
+    let centered = with(Metric::Centered);
+    assert!(centered.is_centered() && !with(Metric::Cosine).is_centered());
+    assert!(right(&centered) > 90);
+    let chosen = with(Metric::Automatic);
+    assert!(
+        right(&chosen) >= right(&with(Metric::Cosine)).max(90),
+        "{} {}",
+        right(&chosen),
+        right(&with(Metric::Cosine))
+    );
+    let bytes = SlotWriter::serialize(&centered).unwrap();
+    let registry = crate::builtin().unwrap();
+    let again: NeighborsEstimator = SlotReader::open("n", &bytes, &registry, |_, slot| slot.load()).unwrap();
+    assert_eq!(estimate(&again, asked.embeddings()), estimate(&centered, asked.embeddings()));
+}
+
+#[test]
 fn little_or_odd_data_gives_finite_estimates() {
     let one = |quality| vec![Outcome::new(0, quality)];
     let single = training_set(Matrix::zeros(1, 2), 3, vec![one(0.7)]);

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fit;
 use super::fitted::RidgeEstimator;
+use crate::estimators::linear::check;
 
 /// Parameters of the `ridge` estimator; see the [module](super).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -39,30 +40,11 @@ impl PluginConfig for RidgeConfig {
     const EXAMPLE: &'static str = "penalty = 10.0\nvariance = false\n";
 }
 
-impl RidgeConfig {
-    /// Checks what a configuration built in code may get wrong; one that is read from a file is checked by its schema.
-    fn check(&self) -> Result<()> {
-        if let Some(penalty) = self.penalty
-            && !(1e-6..=1e9).contains(&penalty)
-        {
-            return Err(Error::new(ErrorKind::Config, format!("{penalty} is out of range"))
-                .at_field("penalty")
-                .help("allowed: at least 0.000001 and at most 1000000000"));
-        }
-        if self.folds < 2 {
-            return Err(Error::new(ErrorKind::Config, format!("{} is out of range", self.folds))
-                .at_field("folds")
-                .help("allowed: at least 2"));
-        }
-        Ok(())
-    }
-}
-
 impl QualityEstimator for RidgeConfig {
     type Fitted = RidgeEstimator;
 
     fn fit(&self, set: &TrainingSet, tasks: &Tasks, cx: &FitContext) -> Result<RidgeEstimator> {
-        self.check()?;
+        check(self.penalty, self.folds)?;
         fit::fit(self, set, tasks, cx)
     }
 }

@@ -4,14 +4,12 @@
     reason = "rows come from the set, models from its pool, folds from its own partition"
 )]
 
-use std::collections::BTreeMap;
-
 use rayon::prelude::*;
 use router_core::prelude::*;
 
 use super::config::RidgeConfig;
 use super::fitted::{Posterior, RidgeEstimator};
-use super::normal_equations::{Solution, Sums};
+use crate::estimators::linear::{Group, Scaling, Solution, Sums, groups};
 
 const PENALTIES: [f64; 9] = [0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0];
 /// Where nothing can be held out.
@@ -20,12 +18,6 @@ const UNINFORMED_PENALTY: f64 = 10.0;
 const JUDGED_GROUPS: usize = 16;
 /// The largest variance of a quality in [0, 1]: that of a model without outcomes.
 const UNKNOWN_VARIANCE: f32 = 0.25;
-
-/// Models with outcomes on the same rows under the same weights.
-struct Group {
-    models: Vec<ModelIndex>,
-    rows: Vec<usize>,
-}
 
 pub(super) fn fit(config: &RidgeConfig, set: &TrainingSet, tasks: &Tasks, cx: &FitContext) -> Result<RidgeEstimator> {
     cx.check_cancelled()?;
@@ -78,26 +70,6 @@ pub(super) fn fit(config: &RidgeConfig, set: &TrainingSet, tasks: &Tasks, cx: &F
         posterior,
         penalty,
     )
-}
-
-/// The models by coverage, in order of their first model; models without a weighted outcome are in none.
-fn groups(set: &TrainingSet) -> Vec<Group> {
-    let mut coverage: Vec<Vec<(usize, u32)>> = vec![Vec::new(); set.models().len()];
-    for (row, outcome) in set.outcomes().iter() {
-        if outcome.weight > 0.0 {
-            coverage[outcome.model].push((row, outcome.weight.to_bits()));
-        }
-    }
-    let mut places: BTreeMap<&[(usize, u32)], usize> = BTreeMap::new();
-    let mut groups: Vec<Group> = Vec::new();
-    for (model, covered) in coverage.iter().enumerate().filter(|(_, covered)| !covered.is_empty()) {
-        let place = *places.entry(covered).or_insert_with(|| {
-            groups.push(Group { models: Vec::new(), rows: covered.iter().map(|&(row, _)| row).collect() });
-            groups.len() - 1
-        });
-        groups[place].models.push(model);
-    }
-    groups
 }
 
 /// The sums over `rows`, all of which `group` covers.
@@ -199,40 +171,4 @@ fn posterior(sums: &Sums, inverse: &[f64], solution: &Solution, penalty: f64) ->
         noise,
         known: Vec::new(),
     })
-}
-
-/// z = (x - mean) * factor.
-struct Scaling {
-    mean: Vec<f64>,
-    factor: f64,
-}
-
-impl Scaling {
-    fn of(embeddings: MatrixView<'_>) -> Self {
-        let (n, d) = (embeddings.rows(), embeddings.cols());
-        let mut mean = vec![0.0f64; d];
-        for row in 0..n {
-            mean.iter_mut().zip(embeddings.row(row)).for_each(|(sum, &value)| *sum += f64::from(value));
-        }
-        // What is stored is the rounded mean, and it is that which must be taken off here too.
-        for sum in &mut mean {
-            *sum = f64::from((*sum / n as f64) as f32);
-        }
-        let squared: f64 = (0..n)
-            .map(|row| {
-                let off = embeddings.row(row).iter().zip(&mean).map(|(&value, mean)| (f64::from(value) - mean).powi(2));
-                off.sum::<f64>()
-            })
-            .sum();
-        let squared = squared / n as f64;
-        // Embeddings that are all the same tell nothing.
-        let factor = if squared > 1e-20 { f64::from((1.0 / squared.sqrt()) as f32) } else { 0.0 };
-        Self { mean, factor }
-    }
-
-    fn write(&self, embedding: &[f32], out: &mut [f64]) {
-        for ((to, &value), mean) in out.iter_mut().zip(embedding).zip(&self.mean) {
-            *to = (f64::from(value) - mean) * self.factor;
-        }
-    }
 }

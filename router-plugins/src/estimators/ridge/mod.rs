@@ -37,7 +37,6 @@
 mod config;
 mod fit;
 mod fitted;
-mod normal_equations;
 
 pub use config::RidgeConfig;
 pub use fitted::RidgeEstimator;

@@ -1,4 +1,4 @@
-//! One run of spherical k-means: seeding, assignment, centers.
+//! Spherical k-means: seeding, assignment, centers. What discoverers and the estimator `clusters` share.
 #![allow(clippy::indexing_slicing, reason = "rows are those of the points, clusters are below k")]
 
 use faer::linalg::matmul::matmul;
@@ -14,18 +14,18 @@ use crate::neighbors::{dot, normalize, products};
 const BLOCK: usize = 256;
 
 /// A run that has not begun.
-pub(in crate::discoverers) struct Lloyd<'a> {
+pub(crate) struct Lloyd<'a> {
     /// n x d, every row of unit length.
-    pub(in crate::discoverers) points: MatrixView<'a>,
+    pub(crate) points: MatrixView<'a>,
     /// Clusters wanted.
-    pub(in crate::discoverers) k: usize,
+    pub(crate) k: usize,
     /// The most iterations.
-    pub(in crate::discoverers) iterations: usize,
+    pub(crate) iterations: usize,
 }
 
 /// A partition of the points.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::discoverers) struct Clusters {
+pub(crate) struct Clusters {
     labels: Vec<u32>,
     /// Cosine of every point to its center.
     nearest: Vec<f32>,
@@ -33,12 +33,12 @@ pub(in crate::discoverers) struct Clusters {
 
 impl Clusters {
     /// The cluster of every point.
-    pub(in crate::discoverers) fn labels(&self) -> &[u32] {
+    pub(crate) fn labels(&self) -> &[u32] {
         &self.labels
     }
 
     /// The summed cosine of all points to their centers.
-    pub(in crate::discoverers) fn objective(&self) -> f64 {
+    pub(crate) fn objective(&self) -> f64 {
         self.nearest.iter().map(|&cosine| f64::from(cosine)).sum()
     }
 }
@@ -62,7 +62,7 @@ fn draw(distances: &[f64], total: f64, stream: &mut SeedStream) -> Option<usize>
 
 impl Lloyd<'_> {
     /// Runs until no point changes its cluster.
-    pub(in crate::discoverers) fn run(&self, stream: &mut SeedStream, cx: &FitContext) -> Result<Clusters> {
+    pub(crate) fn run(&self, stream: &mut SeedStream, cx: &FitContext) -> Result<Clusters> {
         let mut centers = self.seed(stream, cx)?;
         let mut clusters = self.assign(&centers);
         for _ in 0..self.iterations {
@@ -80,12 +80,7 @@ impl Lloyd<'_> {
     }
 
     /// The best of `restarts` runs, ties to the first.
-    pub(in crate::discoverers) fn best(
-        &self,
-        restarts: usize,
-        stream: &mut SeedStream,
-        cx: &FitContext,
-    ) -> Result<Clusters> {
+    pub(crate) fn best(&self, restarts: usize, stream: &mut SeedStream, cx: &FitContext) -> Result<Clusters> {
         let mut best = self.run(stream, cx)?;
         for _ in 1..restarts {
             let next = self.run(stream, cx)?;
@@ -158,7 +153,7 @@ impl Lloyd<'_> {
     }
 
     /// The nearest center of every point, ties to the lowest.
-    pub(in crate::discoverers) fn assign(&self, centers: &Matrix) -> Clusters {
+    pub(crate) fn assign(&self, centers: &Matrix) -> Clusters {
         let (n, d, k) = (self.points.rows(), self.points.cols(), centers.rows());
         let mut labels = vec![0u32; n];
         let mut nearest = vec![0.0f32; n];
@@ -212,7 +207,7 @@ impl Lloyd<'_> {
     }
 
     /// The normalized sum of every cluster's points, each summed by ascending row.
-    pub(in crate::discoverers) fn centers(&self, labels: &[u32], k: usize) -> Matrix {
+    pub(crate) fn centers(&self, labels: &[u32], k: usize) -> Matrix {
         let d = self.points.cols();
         let mut members = vec![Vec::new(); k];
         for (row, &label) in labels.iter().enumerate() {

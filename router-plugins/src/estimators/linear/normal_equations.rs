@@ -12,7 +12,7 @@ const BLOCK: usize = 256;
 
 /// Sums over weighted rows of (z, 1, y), z of d features, y of k responses.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Sums {
+pub(in crate::estimators) struct Sums {
     d: usize,
     responses: usize,
     /// Sum of weight * (z, 1)' (z, 1, y), (d + 1) x (d + 1 + k), column by column.
@@ -24,7 +24,7 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    pub(super) fn new(d: usize, responses: usize) -> Self {
+    pub(in crate::estimators) fn new(d: usize, responses: usize) -> Self {
         Self {
             d,
             responses,
@@ -35,7 +35,7 @@ impl Sums {
     }
 
     /// Adds `rows`, one after another: `write` fills in the features and the responses of a row, and gives its weight.
-    pub(super) fn add_rows(
+    pub(in crate::estimators) fn add_rows(
         &mut self,
         rows: &[usize],
         mut write: impl FnMut(usize, &mut [f64], &mut [f64]) -> f64,
@@ -72,7 +72,7 @@ impl Sums {
     }
 
     /// These sums with `sign` times those of `other` added.
-    pub(super) fn plus(mut self, sign: f64, other: &Self) -> Self {
+    pub(in crate::estimators) fn plus(mut self, sign: f64, other: &Self) -> Self {
         let add = |to: &mut [f64], from: &[f64]| to.iter_mut().zip(from).for_each(|(to, from)| *to += sign * from);
         add(&mut self.products, &other.products);
         add(&mut self.squares, &other.squares);
@@ -80,12 +80,12 @@ impl Sums {
         self
     }
 
-    pub(super) fn weight(&self) -> f64 {
+    pub(in crate::estimators) fn weight(&self) -> f64 {
         self.column(self.d)[self.d]
     }
 
     /// How many rows of equal weight would be worth as much (Kish's effective sample size).
-    pub(super) fn count(&self) -> f64 {
+    pub(in crate::estimators) fn count(&self) -> f64 {
         if self.squared_weight > 0.0 { self.weight() * self.weight() / self.squared_weight } else { 0.0 }
     }
 
@@ -94,13 +94,13 @@ impl Sums {
     }
 
     /// The weighted mean of the features.
-    pub(super) fn mean(&self) -> Vec<f64> {
+    pub(in crate::estimators) fn mean(&self) -> Vec<f64> {
         let weight = self.weight();
         self.column(self.d)[..self.d].iter().map(|sum| if weight > 0.0 { sum / weight } else { 0.0 }).collect()
     }
 
     /// The Cholesky factor of the centered Gram matrix plus `penalty` on its diagonal.
-    pub(super) fn factor(&self, penalty: f64) -> Result<Factor> {
+    pub(in crate::estimators) fn factor(&self, penalty: f64) -> Result<Factor> {
         let (d, weight, mean) = (self.d, self.weight(), self.mean());
         let mut matrix = vec![0.0; d * d];
         for (column, to) in matrix.chunks_exact_mut(d.max(1)).enumerate() {
@@ -113,7 +113,7 @@ impl Sums {
     }
 
     /// The weights (d x k, column by column) and intercepts of all responses.
-    pub(super) fn solve(&self, factor: &Factor) -> Solution {
+    pub(in crate::estimators) fn solve(&self, factor: &Factor) -> Solution {
         let (d, weight, mean) = (self.d, self.weight(), self.mean());
         let mut weights = Vec::with_capacity(d * self.responses);
         let mut intercepts = Vec::with_capacity(self.responses);
@@ -131,7 +131,7 @@ impl Sums {
     }
 
     /// The weighted sum of the squared errors of `solution` on these rows, a response.
-    pub(super) fn squared_errors(&self, solution: &Solution) -> Vec<f64> {
+    pub(in crate::estimators) fn squared_errors(&self, solution: &Solution) -> Vec<f64> {
         let d = self.d;
         // The Gram matrix times the weights of all responses.
         let mut images = vec![0.0; d * self.responses];
@@ -162,11 +162,11 @@ impl Sums {
 
 /// What minimises a penalised sum of squares.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Solution {
+pub(in crate::estimators) struct Solution {
     /// d x k, column by column.
-    pub(super) weights: Vec<f64>,
+    pub(in crate::estimators) weights: Vec<f64>,
     /// One a response.
-    pub(super) intercepts: Vec<f64>,
+    pub(in crate::estimators) intercepts: Vec<f64>,
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
