@@ -6,6 +6,8 @@
     reason = "a bench that cannot set up its world has nothing to measure"
 )]
 
+pub mod decisions;
+
 use std::sync::Arc;
 
 use rand::RngExt;

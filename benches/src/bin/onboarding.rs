@@ -149,7 +149,7 @@ fn join(
     std::fs::remove_dir_all(&place).expect("the artifact");
     let outcomes: Vec<(usize, f32)> =
         asked.iter().filter_map(|&at| data.outcomes().get(ask[at], new).map(|outcome| (at, outcome.quality))).collect();
-    let placed = onboarding::place(pool, router.fitted_models(), &outcomes).expect("a placement");
+    let placed = onboarding::place(pool, router.fitted_models(), &outcomes, 1.0).expect("a placement");
     let model = &data.models().models()[new];
     let newcomer = Newcomer { model, outcomes: outcomes.len(), output_tokens: None, measured_cost: None };
     copy.with_model(&newcomer, placed.placement).expect("a router with the model")

@@ -67,6 +67,9 @@ DIR is a dataset directory with the new model in models.json and its outcomes; o
 The references that an artifact carries belong to the old pool and are left out: evaluate with --config, or train again."
 )]
 pub(crate) struct Place {
+    /// Standard deviations by which what is expected of the model is lowered, at least 0
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = caution)]
+    caution: f64,
     /// The dataset directory with the new model's outcomes
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
@@ -82,6 +85,13 @@ pub(crate) struct Place {
     /// An artifact that `router train` wrote
     #[arg(long, value_name = "ARTIFACT")]
     router: PathBuf,
+}
+
+fn caution(text: &str) -> std::result::Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
+        _ => Err("a number of at least 0".to_owned()),
+    }
 }
 
 pub(super) fn run(arguments: &Onboard, session: &mut Session) -> Result<()> {
@@ -124,7 +134,7 @@ fn place(arguments: &Place, session: &mut Session) -> Result<()> {
     let prediction = predicted?;
     let fitted = router.fitted_models();
     let qualities: Vec<(usize, f32)> = asked.outcomes.iter().map(|outcome| outcome.quality).enumerate().collect();
-    let placed = onboarding::place(&prediction, fitted, &qualities)?;
+    let placed = onboarding::place(&prediction, fitted, &qualities, arguments.caution)?;
 
     let like = shared(&router, &placed.placement.weights);
     let newcomer = asked.newcomer(data.models().get(index).ok_or_else(|| unknown(&arguments.model))?);

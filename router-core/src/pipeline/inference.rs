@@ -1,6 +1,7 @@
 //! The way of a batch through a fitted router. Batches are independent of each other and run in parallel.
 
 use rayon::prelude::*;
+use smallvec::SmallVec;
 
 use crate::error::{Error, Result};
 use crate::pipeline::router::Router;
@@ -15,6 +16,9 @@ use crate::types::task::TaskDistribution;
 
 /// Prompts that go through the components together.
 pub const BATCH: usize = 256;
+
+/// Parts of a router for which no memory is asked; more are possible.
+const PARTS: usize = 8;
 
 /// Buffers of one thread, reused from batch to batch.
 #[derive(Debug, Default)]
@@ -175,7 +179,7 @@ impl Router {
         for ((_, estimator), out) in self.parts.iter().zip(&mut buffers.parts) {
             estimator.estimate(&batch, out)?;
         }
-        let views: Vec<EstimatesView<'_>> = buffers.parts.iter().map(Estimates::view).collect();
+        let views: SmallVec<[EstimatesView<'_>; PARTS]> = buffers.parts.iter().map(Estimates::view).collect();
         let fitted = if self.placements.0.is_empty() { &mut buffers.aggregate } else { &mut buffers.fitted };
         self.aggregator.aggregate(&views, fitted)?;
         let is_estimated = fitted.cost_usd().is_some();

@@ -1,5 +1,6 @@
 //! Plain f32 kernels of inference. Sequential: the same numbers at any thread count.
 #![allow(clippy::indexing_slicing, reason = "indices run over the chunk they index")]
+#![allow(clippy::inline_always, reason = "what is called instead of inlined is compiled for the narrowest vectors")]
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -60,7 +61,26 @@ pub(crate) fn product(a: View<'_>, b: View<'_>, accumulate: Accum, out: &mut [f3
     matmul(MatMut::from_row_major_slice_mut(out, rows, cols), accumulate, a.read(), b.read(), 1.0, Par::Seq);
 }
 
+/// `out = weights * input + bias` for one input: every number is [`dot`]'s to the bit, by vectors as wide as the processor has.
+/// `weights` is o x i; `bias` and `out` have o numbers. O(i o).
+pub(crate) fn affine_one(weights: &Matrix, bias: &[f32], input: &[f32], out: &mut [f32]) {
+    struct AffineOne<'a>(&'a Matrix, &'a [f32], &'a [f32], &'a mut [f32]);
+    impl pulp::WithSimd for AffineOne<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn with_simd<S: pulp::Simd>(self, _: S) {
+            let Self(weights, bias, input, out) = self;
+            for (row, (out, bias)) in out.iter_mut().zip(bias).enumerate() {
+                *out = dot(weights.row(row), input) + bias;
+            }
+        }
+    }
+    pulp::Arch::new().dispatch(AffineOne(weights, bias, input, out));
+}
+
 /// The dot product of two vectors of the same length (the shorter one's, if they differ).
+#[inline(always)]
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     let (a_chunks, a_rest) = a.as_chunks::<LANES>();
     let (b_chunks, b_rest) = b.as_chunks::<LANES>();
@@ -108,6 +128,18 @@ mod tests {
         let mut out = Matrix::default();
         affine(x.view(), &w, &[10.0, 20.0, 30.0], &mut out);
         assert_eq!(out.as_slice(), [11.0, 22.0, 29.0, 13.0, 24.0, 29.0]);
+    }
+
+    #[test]
+    fn one_input_is_as_many_to_the_bit() {
+        let value = |at: usize| ((at * 37 % 101) as f32 - 50.0) / 7.0;
+        let weights = Matrix::from_vec(5, 83, (0..5 * 83).map(value).collect()).unwrap();
+        let input: Vec<f32> = (0..83).map(|at| value(at + 11)).collect();
+        let mut out = [0.0; 5];
+        affine_one(&weights, &[1.0, -2.0, 0.5, 0.0, 3.0], &input, &mut out);
+        for (row, bias) in [1.0, -2.0, 0.5, 0.0, 3.0].into_iter().enumerate() {
+            assert_eq!(out[row].to_bits(), (dot(weights.row(row), &input) + bias).to_bits());
+        }
     }
 
     #[test]

@@ -11,7 +11,9 @@ use crate::linear_algebra::cholesky::Factor;
 /// Outcomes by which the prior is chosen, at most.
 const OUTCOMES_OF_PRIOR: usize = 1000;
 /// What is tried of every variance of the prior, as factors of what it is before anything is known.
-const FACTORS: [f64; 7] = [0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0];
+const FACTORS: [f64; 7] = [0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0];
+/// A variance off by this factor is as unlikely beforehand as a number one standard deviation off: a few outcomes cannot say much.
+const LIKELY_FACTOR: f64 = 3.0;
 /// How often every variance is tried anew, the others being held.
 const ROUNDS: usize = 2;
 
@@ -28,10 +30,13 @@ pub struct Placed {
 
 /// Places a newcomer in a router that was fitted on the first `models` models, by its outcomes `(row of prediction, quality)`.
 ///
+/// Its expected quality is lowered by `caution` (0 or more, 1 is a good start) posterior standard deviations of the deviation, a mean over
+/// the prompts asked: a router takes the best of many estimates, and what is hardly known looks best by chance.
+///
 /// # Errors
 /// [`ErrorKind::Data`] without an outcome; [`ErrorKind::Shape`] for a row or a model that is not there; [`ErrorKind::NonFinite`];
 /// [`ErrorKind::Training`] if the covariance cannot be factored.
-pub fn place(prediction: &Prediction, models: usize, outcomes: &[(usize, f32)]) -> Result<Placed> {
+pub fn place(prediction: &Prediction, models: usize, outcomes: &[(usize, f32)], caution: f64) -> Result<Placed> {
     let quality = prediction.aggregate.quality();
     if models == 0 || quality.cols() < models {
         return Err(Error::shape("models of a prediction", format!("at least {}", models.max(1)), quality.cols()));
@@ -60,11 +65,12 @@ pub fn place(prediction: &Prediction, models: usize, outcomes: &[(usize, f32)]) 
         }
         sums.into_iter().map(|sum| sum as f32).collect()
     };
+    let variance = posterior.mean_variance(&products, &prior);
     let placement = Placement {
-        intercept: (prior.level * posterior.weights.iter().sum::<f64>()) as f32,
+        intercept: (prior.level * posterior.weights.iter().sum::<f64>() - caution * variance.sqrt()) as f32,
         weights: scaled_sums(&features.strengths, features.models, prior.strengths),
         tasks: scaled_sums(&features.probabilities, features.tasks, prior.tasks),
-        variance: posterior.mean_variance(&products, &prior) as f32,
+        variance: variance as f32,
     };
     let n = outcomes.len() as f64;
     let total: f64 = outcomes.iter().map(|&(_, quality)| f64::from(quality)).sum();
@@ -77,7 +83,8 @@ pub fn place(prediction: &Prediction, models: usize, outcomes: &[(usize, f32)]) 
     })
 }
 
-/// The prior of the highest marginal likelihood (Rasmussen and Williams, equation 2.30), one variance after the other.
+/// The prior of the highest marginal likelihood (Rasmussen and Williams, equation 2.30) times that of its factors, one variance after
+/// the other.
 fn choose_prior(products: &Products, deviations: &[f64], models: usize) -> Result<Prior> {
     let cut;
     let (products, deviations) = if products.len() > OUTCOMES_OF_PRIOR {
@@ -87,7 +94,13 @@ fn choose_prior(products: &Products, deviations: &[f64], models: usize) -> Resul
         (products, deviations)
     };
     let start = Prior::of_pool(models);
-    let mut best = (start, Posterior::new(products, deviations, &start)?.log_likelihood);
+    let fields: [fn(&Prior) -> f64; 4] = [|it| it.noise, |it| it.level, |it| it.strengths, |it| it.tasks];
+    let likelihood_of = |prior: &Prior| -> Result<f64> {
+        let off = |field: fn(&Prior) -> f64| ((field(prior) / field(&start)).ln() / LIKELY_FACTOR.ln()).powi(2);
+        let beforehand = -0.5 * fields.into_iter().map(off).sum::<f64>();
+        Ok(Posterior::new(products, deviations, prior)?.log_likelihood + beforehand)
+    };
+    let mut best = (start, likelihood_of(&start)?);
     let variances: [fn(&mut Prior) -> &mut f64; 4] =
         [|prior| &mut prior.noise, |prior| &mut prior.level, |prior| &mut prior.strengths, |prior| &mut prior.tasks];
     for _ in 0..ROUNDS {
@@ -95,11 +108,7 @@ fn choose_prior(products: &Products, deviations: &[f64], models: usize) -> Resul
             for factor in FACTORS {
                 let (mut prior, mut from) = (best.0, start);
                 *variance(&mut prior) = factor * *variance(&mut from);
-                // Without noise, repeated prompts would have no covariance that can be factored.
-                if prior.noise <= 0.0 {
-                    continue;
-                }
-                let likelihood = Posterior::new(products, deviations, &prior)?.log_likelihood;
+                let likelihood = likelihood_of(&prior)?;
                 if likelihood > best.1 {
                     best = (prior, likelihood);
                 }

@@ -46,7 +46,7 @@ fn a_newcomer_that_is_like_a_known_model_is_placed_there() {
     // Exactly the first model, and a tenth better.
     let truth: Vec<f32> = (0..200).map(|row| all.aggregate.quality().get(row, 0) + 0.1).collect();
     let outcomes: Vec<(usize, f32)> = (0..60).map(|row| (row, truth[row])).collect();
-    let placed = place(&all, 3, &outcomes).unwrap();
+    let placed = place(&all, 3, &outcomes, 0.0).unwrap();
     assert!(mean_error(&expected(&all, &placed.placement), &truth) < 0.02, "{placed:?}");
     assert!(placed.held_out_error < 0.1 * placed.held_out_error_of_mean.unwrap(), "{placed:?}");
 }
@@ -60,15 +60,18 @@ fn noisy_outcomes_of_a_specialist_teach_its_task() {
         f32::from(u8::from((stream.next_u32() >> 8) as f32 / 16_777_216.0 < chance))
     };
     let outcomes: Vec<(usize, f32)> = (0..80).map(|row| (row, draw(chance[row], &mut stream))).collect();
-    let placed = place(&all, 3, &outcomes).unwrap();
+    let placed = place(&all, 3, &outcomes, 0.0).unwrap();
     let found = expected(&all, &placed.placement);
     assert!(found[0] > 0.7 && found[1] < 0.3, "{} {}", found[0], found[1]);
     // One outcome says something of the level and little else.
-    let one = place(&all, 3, &[(0, 1.0)]).unwrap();
+    let one = place(&all, 3, &[(0, 1.0)], 0.0).unwrap();
     let found = expected(&all, &one.placement);
     let mean = all.aggregate.quality().row(1).iter().sum::<f32>() / 3.0;
     assert!((found[1] - mean).abs() < 0.15, "{} {mean}", found[1]);
     assert!(one.placement.variance > placed.placement.variance, "{one:?}");
+    let cautious = place(&all, 3, &[(0, 1.0)], 2.0).unwrap();
+    let lowered = one.placement.intercept - cautious.placement.intercept;
+    assert!((lowered - 2.0 * one.placement.variance.sqrt()).abs() < 1e-5, "{lowered}");
 }
 
 /// Rasmussen and Williams' equation 5.12 against fitting anew without each outcome.
@@ -135,8 +138,8 @@ fn the_first_prompts_asked_are_of_both_tasks_and_differ() {
 fn what_cannot_be_placed_is_told() {
     let all = prediction(10);
     let kind = |result: Result<Placed>| result.err().map(|error| error.kind());
-    assert_eq!(kind(place(&all, 3, &[])), Some(ErrorKind::Data));
-    assert_eq!(kind(place(&all, 4, &[(0, 1.0)])), Some(ErrorKind::Shape));
-    assert_eq!(kind(place(&all, 3, &[(10, 1.0)])), Some(ErrorKind::Shape));
-    assert_eq!(kind(place(&all, 3, &[(1, f32::NAN)])), Some(ErrorKind::NonFinite));
+    assert_eq!(kind(place(&all, 3, &[], 0.0)), Some(ErrorKind::Data));
+    assert_eq!(kind(place(&all, 4, &[(0, 1.0)], 0.0)), Some(ErrorKind::Shape));
+    assert_eq!(kind(place(&all, 3, &[(10, 1.0)], 0.0)), Some(ErrorKind::Shape));
+    assert_eq!(kind(place(&all, 3, &[(1, f32::NAN)], 0.0)), Some(ErrorKind::NonFinite));
 }

@@ -3,6 +3,7 @@
 use router_core::prelude::*;
 
 use crate::classifiers::calibration::{assign, softmax};
+use crate::nn::kernels::affine_one;
 
 /// A softmax classifier that is ready: t x d weights and t biases on raw embeddings, a temperature and a threshold.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,9 +54,7 @@ impl SoftmaxClassifier {
     }
 
     fn write_logits(&self, embedding: &[f32], logits: &mut [f32]) {
-        for (task, (logit, bias)) in logits.iter_mut().zip(&self.biases).enumerate() {
-            *logit = dot(self.weights.row(task), embedding) + bias;
-        }
+        affine_one(&self.weights, &self.biases, embedding, logits);
     }
 
     /// Writes the softmax of one embedding over the tasks, and gives the most likely task (ties to the lowest) and its
@@ -64,20 +63,6 @@ impl SoftmaxClassifier {
         self.write_logits(embedding, out);
         softmax(out, self.temperature)
     }
-}
-
-/// Inner product in sixteen running sums: quick, and the same whatever else is in the batch.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let (a, a_rest) = a.as_chunks::<16>();
-    let (b, b_rest) = b.as_chunks::<16>();
-    let mut sums = [0.0f32; 16];
-    for (a, b) in a.iter().zip(b) {
-        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            *sum += a * b;
-        }
-    }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
-    sums.iter().sum::<f32>() + rest
 }
 
 impl FittedClassifier for SoftmaxClassifier {

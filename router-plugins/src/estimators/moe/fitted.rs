@@ -1,5 +1,7 @@
 //! The fitted mixture of experts: inference and storage.
 
+use std::cell::Cell;
+
 use router_core::{Error, Estimates, FittedEstimator, Persist, QueryBatch, Result, SlotReader, SlotWriter};
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +47,11 @@ impl FittedMoe {
     }
 }
 
+thread_local! {
+    /// Memory of this thread's last batch, so that a decision asks for none.
+    static SCRATCH: Cell<(ExpertScratch, Spread)> = Cell::default();
+}
+
 impl FittedEstimator for FittedMoe {
     fn models(&self) -> usize {
         self.shape.models
@@ -63,18 +70,22 @@ impl FittedEstimator for FittedMoe {
         }
         out.reset(n, self.shape.models);
         let share = (self.experts.len() as f32).recip();
-        let mut scratch = ExpertScratch::default();
-        let mut spread = (self.experts.len() > 1).then(|| Spread::new(n, self.shape.models));
+        let (mut scratch, mut spread) = SCRATCH.take();
+        let has_spread = self.experts.len() > 1;
+        if has_spread {
+            spread.begin(n, self.shape.models);
+        }
         for expert in &self.experts {
             let (embeddings, tasks, routing) = (batch.embeddings, batch.tasks, self.shape.routing);
             expert.add_estimates(embeddings, tasks, routing, share, &mut scratch, out.quality_mut());
-            if let Some(spread) = &mut spread {
+            if has_spread {
                 spread.see(out.quality(), share.recip());
             }
         }
-        if let Some(spread) = spread {
+        if has_spread {
             spread.write_variance(out.variance_mut());
         }
+        SCRATCH.set((scratch, spread));
         out.quality().check_finite("moe")
     }
 }

@@ -106,7 +106,10 @@ impl<N: Answer> Ensemble<N> {
         out.reset(n, m);
         let share = (self.count() as f32).recip();
         let (mut scratch, mut logits) = (Scratch::default(), Matrix::default());
-        let mut spread = (self.count() > 1).then(|| Spread::new(n, m));
+        let mut spread = (self.count() > 1).then(Spread::default);
+        if let Some(spread) = &mut spread {
+            spread.begin(n, m);
+        }
         for member in self.members() {
             member.answer(embeddings, &mut scratch, &mut logits);
             for (sum, &logit) in out.quality_mut().as_mut_slice().iter_mut().zip(logits.as_slice()) {

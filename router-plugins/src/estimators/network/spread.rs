@@ -3,6 +3,7 @@
 use router_core::prelude::*;
 
 /// The variance between members, gathered while the mean of them is summed up, so that the mean stays what it is bit for bit.
+#[derive(Debug, Default)]
 pub(in crate::estimators) struct Spread {
     members: usize,
     /// The sum so far.
@@ -15,9 +16,11 @@ pub(in crate::estimators) struct Spread {
 }
 
 impl Spread {
-    pub(in crate::estimators) fn new(prompts: usize, models: usize) -> Self {
-        let zeros = || Matrix::zeros(prompts, models);
-        Self { members: 0, before: zeros(), first: zeros(), sum: zeros(), squares: zeros() }
+    pub(in crate::estimators) fn begin(&mut self, prompts: usize, models: usize) {
+        self.members = 0;
+        for matrix in [&mut self.before, &mut self.first, &mut self.sum, &mut self.squares] {
+            matrix.reset(prompts, models);
+        }
     }
 
     /// Sees the sum after one member more, of which `scale` times the increase is that member's estimate.

@@ -1,5 +1,7 @@
 //! The ridge estimator, ready.
 
+use std::cell::Cell;
+
 use router_core::prelude::*;
 
 use crate::neighbors::dot;
@@ -85,6 +87,11 @@ impl RidgeEstimator {
     }
 }
 
+thread_local! {
+    /// Memory of this thread's last batch, so that a decision asks for none.
+    static SCALED: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+}
+
 impl FittedEstimator for RidgeEstimator {
     fn models(&self) -> usize {
         self.intercepts.len()
@@ -97,7 +104,9 @@ impl FittedEstimator for RidgeEstimator {
         }
         batch.embeddings.check_finite("embeddings")?;
         out.reset(n, self.models());
-        let mut scaled = vec![0.0f32; d];
+        let mut scaled = SCALED.take();
+        scaled.clear();
+        scaled.resize(d, 0.0f32);
         for row in 0..n {
             self.scale(batch.embeddings.row(row), &mut scaled);
             let weights = (0..self.models()).map(|model| self.weights.row(model));
@@ -107,7 +116,10 @@ impl FittedEstimator for RidgeEstimator {
                 *to = dot(weights, &scaled) + intercept;
             }
         }
-        let Some(posterior) = &self.posterior else { return Ok(()) };
+        let Some(posterior) = &self.posterior else {
+            SCALED.set(scaled);
+            return Ok(());
+        };
         let variances = out.variance_mut();
         for row in 0..n {
             self.scale(batch.embeddings.row(row), &mut scaled);
@@ -123,6 +135,7 @@ impl FittedEstimator for RidgeEstimator {
                 *to = if known { noise * (posterior.of_intercept + spread) } else { *noise };
             }
         }
+        SCALED.set(scaled);
         Ok(())
     }
 }
