@@ -14,7 +14,7 @@ fn help(arguments: &[&str]) -> String {
 #[test]
 fn every_command_helps() {
     insta::assert_snapshot!("router", help(&[]));
-    let commands: [&[&str]; 19] = [
+    let commands: [&[&str]; 21] = [
         &["compare"],
         &["data"],
         &["data", "check"],
@@ -29,6 +29,8 @@ fn every_command_helps() {
         &["embedder", "fetch"],
         &["embedder", "list"],
         &["eval"],
+        &["experiment"],
+        &["experiment", "compare"],
         &["plugins"],
         &["route"],
         &["schema"],
@@ -47,7 +49,20 @@ fn help_lists_no_command_that_is_not_there() {
     let names: Vec<&str> = commands.lines().filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!(
         names,
-        ["demo", "data", "train", "eval", "route", "tasks", "compare", "drift", "embedder", "plugins", "schema"]
+        [
+            "demo",
+            "data",
+            "train",
+            "eval",
+            "experiment",
+            "route",
+            "tasks",
+            "compare",
+            "drift",
+            "embedder",
+            "plugins",
+            "schema"
+        ]
     );
 }
 
