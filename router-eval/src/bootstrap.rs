@@ -99,16 +99,27 @@ pub(crate) fn resample(strata: &[Stratum], resamples: usize, seed: &Seed) -> Sum
         }
         resampled.par_chunks_mut(width * CHUNK).enumerate().for_each(|(chunk, rows)| {
             let mut stream = seed.stream(&format!("resamples/{chunk}"));
-            let mut counts = Vec::new();
-            for row in rows.chunks_mut(width) {
-                for ((stratum, table), &offset) in strata.iter().zip(&tables).zip(&offsets) {
-                    counts.clear();
-                    counts.resize(stratum.groups, 0);
+            let many = rows.len() / width;
+            // By stratum, group, resample: the resamples of a chunk are summed together, so that a table goes through the
+            // cache once for all of them.
+            let mut counts: Vec<Vec<u32>> = strata.iter().map(|stratum| vec![0; stratum.groups * many]).collect();
+            for at in 0..many {
+                for (stratum, counts) in strata.iter().zip(&mut counts) {
                     let end = stratum.groups as u32;
                     for _ in 0..end {
-                        counts[stream.random_range(0..end) as usize] += 1;
+                        counts[stream.random_range(0..end) as usize * many + at] += 1;
                     }
-                    accumulate(&counts, table, &mut row[offset..offset + stratum.columns.len()]);
+                }
+            }
+            for (((stratum, table), counts), &offset) in strata.iter().zip(&tables).zip(&counts).zip(&offsets) {
+                let columns = stratum.columns.len();
+                if columns == 0 {
+                    continue;
+                }
+                for (sums, counts) in table.chunks_exact(columns).zip(counts.chunks_exact(many)) {
+                    for (row, &count) in rows.chunks_exact_mut(width).zip(counts) {
+                        add(f64::from(count), sums, &mut row[offset..offset + columns]);
+                    }
                 }
             }
         });
@@ -122,12 +133,14 @@ fn accumulate(counts: &[u32], table: &[f64], out: &mut [f64]) {
         return;
     }
     for (&count, sums) in counts.iter().zip(table.chunks_exact(out.len())) {
-        if count > 0 {
-            let count = f64::from(count);
-            for (total, sum) in out.iter_mut().zip(sums) {
-                *total += count * sum;
-            }
-        }
+        add(f64::from(count), sums, out);
+    }
+}
+
+/// Adds `count` times `sums` to `out`.
+fn add(count: f64, sums: &[f64], out: &mut [f64]) {
+    for (total, sum) in out.iter_mut().zip(sums) {
+        *total += count * sum;
     }
 }
 

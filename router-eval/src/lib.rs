@@ -6,7 +6,7 @@
 //!
 //! All of them give an [`Evaluation`]: a [`Summary`], every single decision, and files for people and programs.
 //!
-//! [`compare`] holds two routers against each other: where they differ, and why.
+//! [`compare`] holds two routers against each other: where they differ, and why. [`experiment`] runs a grid of configurations.
 //!
 //! Every router is held against the same references, fitted on the same training prompts: a random choice, the cheapest
 //! model, the best single model, the static mixture of models that costs the same, tuned nearest neighbors on the router's
@@ -19,6 +19,7 @@ mod contest;
 mod decisions;
 mod evaluate;
 mod evaluation;
+pub mod experiment;
 mod forecast;
 mod latency;
 mod leakage;

@@ -6,6 +6,7 @@ mod demo;
 mod drift;
 mod embedder;
 mod eval;
+mod experiment;
 pub(crate) mod onboard;
 mod plugins;
 mod requests;
@@ -134,6 +135,7 @@ fn dispatch(command: &Command, session: &mut Session) -> Result<u8> {
         Command::Data(arguments) => return data::run(arguments, session),
         Command::Train(arguments) => train::run(arguments, session)?,
         Command::Eval(arguments) => eval::run(arguments, session)?,
+        Command::Experiment(arguments) => return experiment::run(arguments, session),
         Command::Route(arguments) => return route::run(arguments, session),
         Command::Tasks(arguments) => tasks::run(arguments, session)?,
         Command::Embedder(arguments) => return embedder::run(arguments, session),

@@ -14,7 +14,7 @@ fn help(arguments: &[&str]) -> String {
 #[test]
 fn every_command_helps() {
     insta::assert_snapshot!("router", help(&[]));
-    let commands: [&[&str]; 22] = [
+    let commands: [&[&str]; 24] = [
         &["compare"],
         &["data"],
         &["data", "check"],
@@ -29,6 +29,8 @@ fn every_command_helps() {
         &["embedder", "fetch"],
         &["embedder", "list"],
         &["eval"],
+        &["experiment"],
+        &["experiment", "compare"],
         &["onboard"],
         &["onboard", "choose"],
         &["onboard", "place"],
@@ -51,7 +53,18 @@ fn help_lists_no_command_that_is_not_there() {
     assert_eq!(
         names,
         [
-            "demo", "data", "train", "eval", "route", "tasks", "compare", "drift", "onboard", "embedder", "plugins",
+            "demo",
+            "data",
+            "train",
+            "eval",
+            "experiment",
+            "route",
+            "tasks",
+            "compare",
+            "drift",
+            "onboard",
+            "embedder",
+            "plugins",
             "schema"
         ]
     );

@@ -15,6 +15,7 @@ mod embedder;
 mod embedding_cache;
 #[path = "../../../router-plugins/tests/embedding_server/mod.rs"]
 mod embedding_server;
+mod experiment;
 mod formats;
 mod help;
 mod json;

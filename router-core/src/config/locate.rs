@@ -33,15 +33,21 @@ impl ConfigSource {
 
     /// Reads the router's configuration; errors carry the field, not yet the line.
     pub(crate) fn read(&self) -> Result<RouterConfig> {
+        RouterConfig::from_json(&self.to_json()?)
+    }
+
+    /// The whole source as JSON; errors carry the field, not yet the line.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] for a number that is not finite, or a date.
+    pub fn to_json(&self) -> Result<serde_json::Value> {
         let value: toml::Value = toml::from_str::<toml::Table>(&self.text)
             .map(toml::Value::Table)
             .map_err(|error| Error::new(ErrorKind::Config, error.message().to_owned()))?;
         if let Some(path) = not_json(&value, String::new()) {
             return Err(Error::new(ErrorKind::Config, "nan, inf and dates have no meaning here").at_field(path));
         }
-        let value = serde_json::to_value(value)
-            .map_err(|error| Error::new(ErrorKind::Config, "not representable").caused_by(error))?;
-        RouterConfig::from_json(&value)
+        serde_json::to_value(value).map_err(|error| Error::new(ErrorKind::Config, "not representable").caused_by(error))
     }
 
     /// Adds the file, and the line of the error's field, to `error`.

@@ -81,9 +81,10 @@ impl Split {
     fn count(self, data: &[Arc<Dataset>]) -> Result<usize> {
         match self {
             Self::Folds(folds) => Ok(folds),
-            Self::Benchmarks => {
-                data.iter().map(|data| Ok(benchmark_parts(data)?.len())).try_fold(0, |most, parts| Ok(most.max(parts?)))
-            }
+            Self::Benchmarks => data
+                .iter()
+                .map(|data| Ok(benchmark_parts(data)?.len()))
+                .try_fold(0, |most: usize, parts: Result<usize>| Ok(most.max(parts?))),
         }
     }
 }

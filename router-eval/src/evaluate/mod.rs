@@ -3,8 +3,8 @@
 mod artifact;
 mod cross_validate;
 mod embedded;
-mod route;
-mod train_test;
+pub(crate) mod route;
+pub(crate) mod train_test;
 
 pub use artifact::artifact;
 pub use cross_validate::{cross_validate, leave_benchmark_out};

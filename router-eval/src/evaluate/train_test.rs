@@ -130,6 +130,6 @@ pub(super) fn circumstances(
 }
 
 /// The seed of the draws in one cell.
-pub(super) fn draws(options: &Options, data: &str, seed: u64, fold: usize) -> Seed {
+pub(crate) fn draws(options: &Options, data: &str, seed: u64, fold: usize) -> Seed {
     Seed::root(options.bootstrap_seed).child("draws").child(data).child(&format!("seed/{seed}/fold/{fold}"))
 }

@@ -11,6 +11,9 @@ use crate::references::References;
 use crate::references::hull::{Point, mixture, upper_hull};
 use crate::timing::timed;
 
+/// Behind this reference stand the cost-matched mixes in a report.
+const BEST_SINGLE: &str = "best-single";
+
 /// Some rows of a data set, with the embeddings that the first router read.
 #[derive(Clone, Copy)]
 pub(crate) struct Cell<'a> {
@@ -29,33 +32,53 @@ impl References {
     /// # Errors
     /// What the nearest neighbors report.
     pub(crate) fn play(&self, cell: Cell<'_>, routers: &[Play], seed: &Seed) -> Result<Vec<Play>> {
+        Ok(self.beside(cell, &self.play_alone(cell, seed)?, routers, seed))
+    }
+
+    /// What those references choose that depend on no router.
+    ///
+    /// # Errors
+    /// What the nearest neighbors report.
+    pub(crate) fn play_alone(&self, cell: Cell<'_>, seed: &Seed) -> Result<Vec<Play>> {
         let Cell { arena, rows, embeddings, embedding_seconds } = cell;
         let everywhere = |pick: Pick| vec![pick; rows.len()];
         let m = self.models.len();
         let all: Arc<[_]> = (0..m).map(|model| (model, 1.0 / m as f64)).collect();
         let mut stream = seed.stream("random");
         let random = rows.iter().map(|_| Pick::mix(&all, &mut stream)).collect();
-        let mut plays = vec![
-            Play::reference("random", random),
-            Play::reference("cheapest", everywhere(self.cheapest().map_or(Pick::Nobody, Pick::One))),
-            Play::reference("best-single", everywhere(Pick::One(self.best_single))),
-        ];
-        for router in routers {
-            let mut stream = seed.stream(&format!("cost-matched-mix/{}", router.name));
-            let picks = self.cost_matched(arena, rows, &router.picks, &mut stream);
-            plays.push(Play { matched_to: Some(router.name.clone()), ..Play::reference("cost-matched-mix", picks) });
-        }
         let (chosen, seconds) = timed(|| self.knn(PromptsView::rows(arena.dataset.prompts(), rows), embeddings));
         let (chosen, forecast) = chosen?;
         let knn = Play::reference("knn", chosen.into_iter().map(Pick::One).collect()).expecting(forecast);
-        plays.push(knn.timed(seconds, embedding_seconds));
         let labels = rows.iter().map(|&row| {
             let benchmark = arena.dataset.prompts().get(row).and_then(|prompt| prompt.benchmark.as_deref());
             Pick::One(self.best_for(benchmark))
         });
-        plays.push(Play::reference("benchmark-label", labels.collect()));
-        plays.push(Play::reference("oracle", rows.iter().map(|&row| oracle(arena, row)).collect()));
-        Ok(plays)
+        Ok(vec![
+            Play::reference("random", random),
+            Play::reference("cheapest", everywhere(self.cheapest().map_or(Pick::Nobody, Pick::One))),
+            Play::reference(BEST_SINGLE, everywhere(Pick::One(self.best_single))),
+            knn.timed(seconds, embedding_seconds),
+            Play::reference("benchmark-label", labels.collect()),
+            Play::reference("oracle", rows.iter().map(|&row| oracle(arena, row)).collect()),
+        ])
+    }
+
+    /// `alone`, the references that depend on no router, with a cost-matched mix for each of `routers`, in the order of reports.
+    pub(crate) fn beside(&self, cell: Cell<'_>, alone: &[Play], routers: &[Play], seed: &Seed) -> Vec<Play> {
+        let mut plays = Vec::with_capacity(alone.len() + routers.len());
+        for reference in alone {
+            plays.push(reference.clone());
+            if reference.name != BEST_SINGLE {
+                continue;
+            }
+            for router in routers {
+                let mut stream = seed.stream(&format!("cost-matched-mix/{}", router.name));
+                let picks = self.cost_matched(cell.arena, cell.rows, &router.picks, &mut stream);
+                plays
+                    .push(Play { matched_to: Some(router.name.clone()), ..Play::reference("cost-matched-mix", picks) });
+            }
+        }
+        plays
     }
 
     /// The static mixture on train's hull that costs on these rows what `picks` cost on them. Does not apply where the cost

@@ -4,6 +4,7 @@
 mod artifact;
 mod controls;
 mod cross_validation;
+mod experiment;
 mod files;
 mod numbers;
 mod plugins;

@@ -1,6 +1,7 @@
 //! The smallest components that make a router, one of them by a script.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use router_core::CascadeStep;
@@ -13,6 +14,8 @@ pub(crate) fn registry() -> Registry {
     let mut registry = Registry::new();
     registry.register::<EmbedderRole, Letters>("test").unwrap();
     registry.register::<EmbedderRole, Seen>("test").unwrap();
+    registry.register::<EmbedderRole, Counted>("test").unwrap();
+    registry.register::<EstimatorRole, Broken>("test").unwrap();
     registry.register::<EstimatorRole, Nearest>("test").unwrap();
     registry.register::<EstimatorRole, Script>("test").unwrap();
     registry.register::<EstimatorRole, Memory>("test").unwrap();
@@ -78,6 +81,40 @@ impl router_core::FittedEmbedder for Letters {
             ('a'..='h').map(|letter| text.chars().filter(|&c| c.to_ascii_lowercase() == letter).count() as f32)
         });
         Ok(Embeddings::new(Matrix::from_vec(texts.len(), 8, counts.collect())?))
+    }
+}
+
+/// How many texts `counted` embedded. Only one test asks it.
+pub(crate) static EMBEDDED: AtomicUsize = AtomicUsize::new(0);
+
+/// The same, counted.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Counted {}
+plugin!(Counted, "counted");
+
+#[async_trait]
+impl Embedder for Counted {
+    type Fitted = Self;
+
+    async fn fit(&self, _texts: &[&str], _cx: &FitContext) -> Result<Self> {
+        Ok(self.clone())
+    }
+}
+
+#[async_trait]
+impl router_core::FittedEmbedder for Counted {
+    fn dimension(&self) -> usize {
+        Letters {}.dimension()
+    }
+
+    fn fingerprint(&self) -> String {
+        "counted".into()
+    }
+
+    async fn embed(&self, texts: &[&str]) -> Result<Embeddings> {
+        EMBEDDED.fetch_add(texts.len(), Ordering::SeqCst);
+        Letters {}.embed(texts).await
     }
 }
 
@@ -289,6 +326,26 @@ fitted_by_script!(
     |self, set| (0..set.len()).map(|row| (set.prompt(row).id.clone(), best_of(&qualities(set, row)))).collect(),
     |me, batch, row| by_id(&me.choices, batch, row)
 );
+
+/// Fails on purpose, by an error or a panic; always model 0 where it does neither.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Broken {
+    how: String,
+}
+plugin!(Broken, "broken");
+
+impl QualityEstimator for Broken {
+    type Fitted = FittedMemory;
+
+    fn fit(&self, set: &TrainingSet, _tasks: &Tasks, _cx: &FitContext) -> Result<FittedMemory> {
+        match self.how.as_str() {
+            "error" => Err(Error::new(ErrorKind::Training, "broken on purpose")),
+            "panic" => std::panic::panic_any("broken on purpose"),
+            _ => Ok(FittedMemory { models: set.models().len(), choices: BTreeMap::new() }),
+        }
+    }
+}
 
 /// The model whose index is the first number of the embedding.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
