@@ -108,6 +108,11 @@ pub(crate) fn thousand(cost_usd: f64) -> String {
     format!("{} for 1,000 calls", dollars(cost_usd * 1000.0))
 }
 
+/// A p-value.
+pub(crate) fn p_value(value: f64) -> String {
+    if value < 0.001 { "< 0.001".into() } else { quality_text(value) }
+}
+
 /// Microseconds, or milliseconds from one on.
 pub(crate) fn time(microseconds: f64) -> String {
     if microseconds < 1000.0 {
@@ -217,7 +222,7 @@ pub(crate) fn glance(summary: &Summary) -> Option<Glance> {
         tiles.push(Tile {
             class: if equal.share_ci.is_some_and(|ci| ci[1] < 1.0) { "better" } else { "open" },
             value: percent(equal.share),
-            what: "of its cost at equal quality",
+            what: "of the best single model's cost at equal quality",
             beside: equal
                 .share_ci
                 .map_or(String::new(), |ci| format!("between {}", interval(ci, percent).replace(" to ", " and "))),
@@ -242,6 +247,7 @@ mod tests {
         assert_eq!(percent(-0.12), "\u{2212}12%");
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(count(12), "12");
+        assert_eq!((p_value(0.0002), p_value(0.0412)), ("< 0.001".into(), "0.041".into()));
         assert_eq!((time(41.6), time(12_340.0)), ("42 \u{b5}s".into(), "12.3 ms".into()));
     }
 }
