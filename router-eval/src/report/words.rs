@@ -52,6 +52,19 @@ pub(crate) fn verdict(summary: &Summary) -> Vec<String> {
     sentences
 }
 
+/// Where more than one test prompt in twenty was trained on.
+fn leaked(summary: &Summary) -> Option<String> {
+    let leakage = summary.leakage.as_ref()?;
+    let found = leakage.near.unwrap_or(0).max(leakage.exact);
+    (found * 20 > summary.prompts).then(|| {
+        format!(
+            "{} of {} test prompts, or near duplicates of them, stand in the training data: what is told here is in part remembered.",
+            count(found),
+            count(summary.prompts)
+        )
+    })
+}
+
 fn comparison(cost: f64, best_single: f64) -> String {
     if best_single <= 0.0 {
         return String::new();
@@ -163,6 +176,8 @@ pub(crate) struct Glance {
     pub(crate) headline: String,
     /// A number, what it is, and what it is measured against.
     pub(crate) tiles: Vec<Tile>,
+    /// What takes the worth from it, if anything does.
+    pub(crate) warning: Option<String>,
 }
 
 /// One number of the glance.
@@ -228,7 +243,7 @@ pub(crate) fn glance(summary: &Summary) -> Option<Glance> {
                 .map_or(String::new(), |ci| format!("between {}", interval(ci, percent).replace(" to ", " and "))),
         });
     }
-    Some(Glance { class, headline: headline.to_owned(), tiles })
+    Some(Glance { class, headline: headline.to_owned(), tiles, warning: leaked(summary) })
 }
 
 #[cfg(test)]
