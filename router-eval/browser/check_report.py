@@ -17,8 +17,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
+# How often a hover box is looked for, a twentieth of a second apart.
+PATIENCE = 60
 # Width, height, scale, mobile.
 SCREENS = {"phone": (390, 844, 2, True), "desktop": (1280, 900, 1, False)}
 # WCAG's contrast for text of this size (AA), and for large text.
@@ -177,6 +180,16 @@ class Chromium:
             raise SystemExit(f"the check itself failed: {result['exceptionDetails']}")
         return result["result"].get("value")
 
+    def point_at(self, x, y):
+        """The hover boxes that are shown. The first move may meet the page as it was before it scrolled: it is repeated."""
+        for turn in range(PATIENCE):
+            self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x + turn % 2, y=y)
+            tips = self.evaluate(TIPS)
+            if tips:
+                return tips
+            time.sleep(0.05)
+        return []
+
     def said(self, url):
         """What the console, the page and the network had to say."""
         found = []
@@ -228,8 +241,7 @@ def check(browser, report, arguments):
                 if not spot:
                     problems.append(f"{where}: plot {number} has nothing to point at")
                     continue
-                browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=spot[0], y=spot[1])
-                tips = browser.evaluate(TIPS)
+                tips = browser.point_at(spot[0], spot[1])
                 if not tips:
                     problems.append(f"{where}: pointing at a mark of plot {number} shows nothing")
                 elif not all(tips):
@@ -268,6 +280,9 @@ def main():
     parser.add_argument("--expect", nargs="*", default=[], help="headings of sections that must be there")
     parser.add_argument("--plots", type=int, default=1, help="plots that must be shown at least")
     arguments = parser.parse_args()
+    for report in arguments.report:
+        if not report.is_file():
+            parser.error(f"there is no report {report}")
     program = next((found for found in map(shutil.which, BROWSERS) if found), None)
     if program is None:
         print("SKIPPED: the report was not looked at, since there is no Chromium here (Debian: apt-get install chromium)")

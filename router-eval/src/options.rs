@@ -38,6 +38,9 @@ pub struct Options {
     pub bootstrap_seed: u64,
     /// Whether to add "NAME: stage 1 alone" and "NAME: stage 2 alone" for routers with both stages. Default false.
     pub stages: bool,
+    /// Whether to time decisions one by one ([`crate::Latency`]): up to 256 of every router, and as many embeddings (32 where they
+    /// are slow). Default true.
+    pub latency: bool,
     /// Whether to change every prompt in ways that mean the same ([`crate::robustness`]) and to route it again. Default false.
     pub robustness: bool,
     /// Finds near duplicates between training and test prompts. Without it, only exact ones (of the normalized text) are found.
@@ -52,6 +55,7 @@ impl Default for Options {
             confidence: 0.95,
             bootstrap_seed: 0,
             stages: false,
+            latency: true,
             robustness: false,
             near_duplicates: None,
         }

@@ -53,6 +53,39 @@ fn fitting_and_evaluating_in_one_go_gives_the_same_table() {
 }
 
 #[test]
+fn a_table_for_a_paper_stands_alone_on_stdout() {
+    let out = fitted().join("paper");
+    let run = |format: &str| {
+        let arguments = ["eval", "--router", "artifact", "--data", "test", "--resamples", "200", "--format", format];
+        let output = router_in(fitted()).args(arguments).arg("--out").arg(&out).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let markdown = run("markdown");
+    assert!(markdown.starts_with("| Router | Quality |") && !markdown.contains("wrote summary.json"), "{markdown}");
+    assert!(run("latex").contains("\\begin{tabular}"));
+    assert!(out.join("report.html").exists());
+}
+
+#[test]
+fn each_benchmark_is_left_out_in_turn_and_not_with_folds() {
+    let run = |more: &[&str]| {
+        let arguments = ["eval", "--config", "C.toml", "--data", "data", "--leave-benchmark-out", "--resamples", "200"];
+        router_in(fitted()).args(arguments).args(more).output().unwrap()
+    };
+    let output = run(&["--json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&summary["leave_benchmark_out"], &summary["folds"]), (&Value::Bool(true), &serde_json::json!(2)));
+    // The world's two benchmarks want different models, which nobody can know who has seen one of them.
+    let best_single = summary["references"].as_array().unwrap().iter().find(|entry| entry["name"] == "best-single");
+    assert!(summary["routers"][0]["quality"].as_f64() <= best_single.unwrap()["quality"].as_f64().map(|q| q + 0.05));
+    let refused = run(&["--folds", "2"]);
+    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(2) && message.contains("--folds"), "{message}");
+}
+
+#[test]
 fn cross_validation_takes_several_directories_and_seeds() {
     let arguments =
         ["eval", "--config", "C.toml", "--data", "data", "--data", "test", "--folds", "2", "--seeds", "2", "--stages"];

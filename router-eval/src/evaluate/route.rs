@@ -50,14 +50,14 @@ pub(crate) struct Candidate<'a> {
 
 impl Candidate<'_> {
     /// What the router chooses and expects; with `options.stages`, what each of its stages chooses alone too, if it has both.
-    /// Single decisions are timed where `timing` says so.
+    /// Single decisions are timed where `timing` and `options.latency` say so.
     pub(crate) fn play(&self, options: &Options, timing: bool) -> Result<Vec<Play>> {
         let Self { name, router, prompts, embeddings, embedding_seconds } = *self;
         let (picks, seconds) = timed(|| picks(router, prompts, embeddings));
         let prediction = router.predict_embedded(prompts, embeddings.vectors.view())?;
         let mut own =
             Play::router(name, picks?).timed(seconds, embedding_seconds).expecting(forecast(router, &prediction));
-        if timing {
+        if timing && options.latency {
             own.latency = self.latency()?;
         }
         let mut plays = vec![own];

@@ -19,7 +19,7 @@ use crate::report::sections::{
     AgreementRow, CeilingRow, ClaimRow, Distribution, FurtherRow, HeatMap, Reproduction, RobustnessRow, Row,
     TaskSection, agreement, bars, ceilings, claims, further, heat_map, reproduction, robustness, rows, tasks,
 };
-use crate::report::words::{Glance, count, glance, verdict};
+use crate::report::words::{Glance, count, glance, quality_text, verdict};
 
 const TEMPLATE: &str = include_str!("report.html");
 const STYLE: &str = include_str!("style.css");
@@ -53,6 +53,7 @@ pub(crate) fn render(evaluation: &Evaluation, command: &str) -> Result<String> {
         plots,
         rows: rows(summary),
         further: further(summary),
+        mixture: summary.single_models.as_ref().and_then(|single| single.aiq).map(quality_text),
         claims: claims(summary),
         robustness: robustness(summary),
         reliability: reliability(summary),
@@ -83,6 +84,8 @@ struct Page<'a> {
     plots: Vec<Plot>,
     rows: Vec<Row>,
     further: Vec<FurtherRow>,
+    /// AIQ of the single models' hull.
+    mixture: Option<String>,
     claims: Vec<ClaimRow>,
     robustness: Vec<RobustnessRow>,
     reliability: Option<ReliabilitySection>,

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::evaluation::Evaluation;
 use crate::metrics::Curve;
-use crate::report::words::{count, dollars, interval, percent, quality_text, signed, time};
+use crate::report::words::{count, dollars, interval, p_value, percent, quality_text, signed, time};
 use crate::summary::{Difference, Entry, Summary};
 
 /// Colors of models in the bars; the last is for all others.
@@ -86,6 +86,8 @@ pub(crate) fn rows(summary: &Summary) -> Vec<Row> {
 pub(crate) struct FurtherRow {
     label: String,
     router: bool,
+    /// The mean over benchmarks of the mean quality on each.
+    macro_benchmark: String,
     aiq: String,
     equal: String,
     equal_ci: String,
@@ -114,8 +116,8 @@ pub(crate) fn claims(summary: &Summary) -> Vec<ClaimRow> {
         Some(ClaimRow {
             label: router.name.clone(),
             difference: compared(router.vs_best_single.as_ref()),
-            p: quality_text(claim.p_value),
-            holm: quality_text(claim.p_holm),
+            p: p_value(claim.p_value),
+            holm: p_value(claim.p_holm),
             detectable: quality_text(claim.smallest_detectable),
             needed: claim.prompts_needed.map_or(String::new(), count),
         })
@@ -135,6 +137,7 @@ pub(crate) fn further(summary: &Summary) -> Vec<FurtherRow> {
             FurtherRow {
                 label,
                 router,
+                macro_benchmark: number(metrics.averages.map(|averages| averages.macro_benchmark)),
                 aiq: number(metrics.curve.as_ref().and_then(|curve| curve.aiq)),
                 equal: equal.map_or(String::new(), |equal| percent(equal.share)),
                 equal_ci: equal.and_then(|equal| equal.share_ci).map_or(String::new(), |ci| interval(ci, percent)),

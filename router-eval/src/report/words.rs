@@ -52,6 +52,19 @@ pub(crate) fn verdict(summary: &Summary) -> Vec<String> {
     sentences
 }
 
+/// Where more than one test prompt in twenty was trained on.
+fn leaked(summary: &Summary) -> Option<String> {
+    let leakage = summary.leakage.as_ref()?;
+    let found = leakage.near.unwrap_or(0).max(leakage.exact);
+    (found * 20 > summary.prompts).then(|| {
+        format!(
+            "{} of {} test prompts, or near duplicates of them, stand in the training data: what is told here is in part remembered.",
+            count(found),
+            count(summary.prompts)
+        )
+    })
+}
+
 fn comparison(cost: f64, best_single: f64) -> String {
     if best_single <= 0.0 {
         return String::new();
@@ -108,6 +121,11 @@ pub(crate) fn thousand(cost_usd: f64) -> String {
     format!("{} for 1,000 calls", dollars(cost_usd * 1000.0))
 }
 
+/// A p-value.
+pub(crate) fn p_value(value: f64) -> String {
+    if value < 0.001 { "< 0.001".into() } else { quality_text(value) }
+}
+
 /// Microseconds, or milliseconds from one on.
 pub(crate) fn time(microseconds: f64) -> String {
     if microseconds < 1000.0 {
@@ -158,6 +176,8 @@ pub(crate) struct Glance {
     pub(crate) headline: String,
     /// A number, what it is, and what it is measured against.
     pub(crate) tiles: Vec<Tile>,
+    /// What takes the worth from it, if anything does.
+    pub(crate) warning: Option<String>,
 }
 
 /// One number of the glance.
@@ -217,13 +237,13 @@ pub(crate) fn glance(summary: &Summary) -> Option<Glance> {
         tiles.push(Tile {
             class: if equal.share_ci.is_some_and(|ci| ci[1] < 1.0) { "better" } else { "open" },
             value: percent(equal.share),
-            what: "of its cost at equal quality",
+            what: "of the best single model's cost at equal quality",
             beside: equal
                 .share_ci
                 .map_or(String::new(), |ci| format!("between {}", interval(ci, percent).replace(" to ", " and "))),
         });
     }
-    Some(Glance { class, headline: headline.to_owned(), tiles })
+    Some(Glance { class, headline: headline.to_owned(), tiles, warning: leaked(summary) })
 }
 
 #[cfg(test)]
@@ -242,6 +262,7 @@ mod tests {
         assert_eq!(percent(-0.12), "\u{2212}12%");
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(count(12), "12");
+        assert_eq!((p_value(0.0002), p_value(0.0412)), ("< 0.001".into(), "0.041".into()));
         assert_eq!((time(41.6), time(12_340.0)), ("42 \u{b5}s".into(), "12.3 ms".into()));
     }
 }

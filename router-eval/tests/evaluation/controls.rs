@@ -123,4 +123,7 @@ fn single_decisions_are_timed_for_routers() {
         assert!(0.0 < times.p50_us && times.p50_us <= times.p99_us);
     }
     assert!(evaluation.summary.references.iter().all(|entry| entry.latency.is_none()));
+    let untimed = Options { latency: false, ..options };
+    let evaluation = train_test(&configs, &registry(), &train(), &[test()], &untimed, &FitContext::new(0)).unwrap();
+    assert_eq!(evaluation.summary.routers[0].latency, None);
 }

@@ -117,6 +117,20 @@ fn the_report_has_a_section_for_everything() {
 }
 
 #[test]
+fn a_report_on_prompts_that_were_trained_on_says_so_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let read = |evaluation: &Evaluation| {
+        evaluation.write(directory.path(), "").unwrap();
+        std::fs::read_to_string(directory.path().join("report.html")).unwrap()
+    };
+    assert!(!read(&evaluation()).contains("class=\"warning\""));
+    let configs = [script("mine", &[], 1)];
+    let options = Options { resamples: 50, ..Options::default() };
+    let same = train_test(&configs, &registry(), &train(), &[train()], &options, &FitContext::new(0)).unwrap();
+    assert!(read(&same).contains("4 of 4 test prompts, or near duplicates of them, stand in the training data"));
+}
+
+#[test]
 fn a_table_for_a_paper_is_well_formed_whatever_the_names() {
     let summary = evaluation().summary;
     let markdown = paper_table(&summary, PaperFormat::Markdown);

@@ -110,6 +110,11 @@ pub(super) fn further(summary: &Summary) -> String {
     for reference in summary.references.iter().filter(|entry| !PLAIN.contains(&entry.name.as_str())) {
         table.row(row(reference));
     }
+    if let Some(single) = &summary.single_models {
+        let mut mixture = vec!["-".to_owned(); 9];
+        mixture.splice(..2, ["best static mixture".to_owned(), score(single.aiq)]);
+        table.row(mixture);
+    }
     table.render()
 }
 
