@@ -24,7 +24,8 @@ fn close(found: Option<f64>, expected: f64) {
 /// A router whose every plan is the given one.
 fn planned(name: &str, set: &[usize], cascade: &[(usize, f32)]) -> NamedConfig {
     let mut config = script(name, &[], 0);
-    config.config.policy = Some(ComponentConfig::new("planned").with("set", set).with("cascade", serde_json::json!(cascade)));
+    config.config.policy =
+        Some(ComponentConfig::new("planned").with("set", set).with("cascade", serde_json::json!(cascade)));
     config
 }
 
