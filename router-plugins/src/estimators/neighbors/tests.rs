@@ -113,10 +113,10 @@ fn the_same_at_any_thread_count_batch_and_after_loading() {
 
 #[test]
 fn centering_is_chosen_where_a_common_part_hides_the_difference() {
-    // The kinds differ by a tenth of what all prompts have in common.
+    // What all prompts have in common is ten thousand times what tells them apart: their cosines are all 1 to the last bit.
     let offset = |set: &TrainingSet| {
         let mut embeddings = set.embeddings().to_matrix();
-        (0..set.len()).for_each(|row| embeddings.row_mut(row).iter_mut().for_each(|value| *value += 10.0));
+        embeddings.as_mut_slice().iter_mut().for_each(|value| *value += 10_000.0);
         let rows = (0..set.len()).map(|row| set.outcomes().row(row).to_vec()).collect();
         training_set(embeddings, 4, rows)
     };
@@ -134,17 +134,9 @@ fn centering_is_chosen_where_a_common_part_hides_the_difference() {
         let found = estimate(fitted, asked.embeddings());
         (0..100).filter(|&row| crate::estimators::realized::best_model(found.row(row)) == row % 4).count()
     };
-    // By hand: what is compared is the cosine of the embeddings less their mean.
-    let centered = with(Metric::Centered);
-    assert!(centered.is_centered() && !with(Metric::Cosine).is_centered());
-    assert!(right(&centered) > 90);
-    let chosen = with(Metric::Automatic);
-    assert!(
-        right(&chosen) >= right(&with(Metric::Cosine)).max(90),
-        "{} {}",
-        right(&chosen),
-        right(&with(Metric::Cosine))
-    );
+    let (cosine, centered, chosen) = (with(Metric::Cosine), with(Metric::Centered), with(Metric::Automatic));
+    assert!(right(&cosine) < 70 && right(&centered) > 90, "{} {}", right(&cosine), right(&centered));
+    assert!(!cosine.is_centered() && centered.is_centered() && chosen.is_centered());
     let bytes = SlotWriter::serialize(&centered).unwrap();
     let registry = crate::builtin().unwrap();
     let again: NeighborsEstimator = SlotReader::open("n", &bytes, &registry, |_, slot| slot.load()).unwrap();
