@@ -1,5 +1,6 @@
 //! `router experiment`: a grid run, killed, resumed and compared.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -121,12 +122,10 @@ fn a_cell_that_fails_is_recorded_and_the_status_says_so() {
     let directory = fresh();
     let path = directory.path();
     // The encoder is in no cache.
-    let grid = GRID
-        .replace(
-            "use = \"hashing\"\ndimension = { each = [64, 128] }",
-            "each = [{ use = \"hashing\" }, { use = \"bert\" }]",
-        )
-        .replace("[router.embedder]", "[router.embedder]");
+    let grid = GRID.replace(
+        "use = \"hashing\"\ndimension = { each = [64, 128] }",
+        "each = [{ use = \"hashing\" }, { use = \"bert\" }]",
+    );
     fs::write(path.join("grid.toml"), grid).unwrap();
     let arguments = [
         "experiment",
@@ -171,8 +170,8 @@ fn what_is_wrong_is_told() {
     for (from, to) in faults {
         assert!(GRID.contains(from));
         fs::write(path.join("grid.toml"), GRID.replacen(from, to, 1)).unwrap();
-        text +=
-            &format!("{from:?} -> {to:?}\n{}\n", transcript(path, &["experiment", "grid.toml", "--out", "out"], ""));
+        let told = transcript(path, &["experiment", "grid.toml", "--out", "out"], "");
+        writeln!(text, "{from:?} -> {to:?}\n{told}").unwrap();
     }
     fs::write(path.join("grid.toml"), GRID).unwrap();
     for arguments in [
@@ -183,7 +182,7 @@ fn what_is_wrong_is_told() {
         &["experiment", "grid.toml", "--out", "data"],
         &["experiment", "compare", "data", "test"],
     ] {
-        text += &format!("{}\n", transcript(path, arguments, ""));
+        writeln!(text, "{}", transcript(path, arguments, "")).unwrap();
     }
     assert!(!path.join("out").exists() && !path.join("router-out").exists(), "nothing is written");
     insta::assert_snapshot!(text);

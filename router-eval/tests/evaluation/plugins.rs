@@ -338,6 +338,7 @@ plugin!(Broken, "broken");
 impl QualityEstimator for Broken {
     type Fitted = FittedMemory;
 
+    #[allow(clippy::panic, reason = "what breaks in the test is a panic")]
     fn fit(&self, set: &TrainingSet, _tasks: &Tasks, _cx: &FitContext) -> Result<FittedMemory> {
         match self.how.as_str() {
             "error" => Err(Error::new(ErrorKind::Training, "broken on purpose")),
