@@ -28,8 +28,10 @@ const KEYS: [&str; 7] = ["base", "data", "folds", "resamples", "router", "seeds"
 const DATA_KEYS: [&str; 3] = ["name", "train", "test"];
 
 /// A grid, read and checked: every configuration in it is one that can be fitted.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Grid {
+    /// Its text, to say where in it something stands.
+    pub(super) source: ConfigSource,
     /// Folds of the cross-validation on data sets without a test set.
     pub folds: usize,
     /// Bootstrap resamples of every cell.
@@ -116,7 +118,7 @@ fn read(source: &ConfigSource, registry: &Registry, seed: Option<u64>) -> Result
         (None, Some(seed), _) => vec![seed],
         (None, None, first) => vec![first.map_or(0, |setting| setting.config.seed)],
     };
-    let grid = Grid { folds, resamples, data, seeds, sizes, settings };
+    let grid = Grid { source: source.clone(), folds, resamples, data, seeds, sizes, settings };
     if grid.cells() > MOST_CELLS {
         return Err(Error::new(ErrorKind::Config, format!("{} cells are more than {MOST_CELLS}", grid.cells()))
             .help("let less vary"));

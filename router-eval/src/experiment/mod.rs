@@ -73,7 +73,7 @@ impl Experiment {
     /// Reads the data sets of `grid`. Results are in directory `out`; nothing is written yet.
     ///
     /// # Errors
-    /// What reading a data set reports; [`router_core::ErrorKind::Config`] if two go by one name.
+    /// What reading a data set reports; [`router_core::ErrorKind::Config`] with the line if two go by one name.
     pub fn open(grid: Grid, out: &Path, registry: &Registry) -> Result<Self> {
         let read = |path: &Path| -> Result<Arc<Dataset>> { directory::read(path).map(Arc::new) };
         let data = grid
@@ -84,7 +84,7 @@ impl Experiment {
                 Ok(Loaded::new(data.name.as_deref(), read(&data.train)?, test))
             })
             .collect::<Result<Vec<_>>>()?;
-        let cells = cell::cells(&grid, &data, registry)?;
+        let cells = cell::cells(&grid, &data, registry).map_err(|error| grid.source.locate(error))?;
         Ok(Self { grid, data, cells, store: Store::at(out) })
     }
 
