@@ -52,6 +52,7 @@ fn the_core_stays_light() {
         "serde_json",
         "serde_path_to_error",
         "sha2",
+        "smallvec",
         "tempfile",
         "thiserror",
         "toml",

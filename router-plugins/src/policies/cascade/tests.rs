@@ -44,8 +44,9 @@ fn a_step_that_costs_more_than_it_gains_is_left_out() {
     // 0.1 of failures times 0.5 is less than 0.1 * 1.
     let decision = decide(&policy(3, 1.0, 0.0), &[0.9, 0.5], &[0.01, 1.0]);
     assert_eq!((decision.plan.models(), decision.fallback), (vec![0], vec![1]));
-    // A second try costs 0.8 * 0.2 for the half that failed, 0.08. It gains 0.25 if models are independent, 0.07 if they fail together.
-    let tries = |correlation| decide(&policy(2, 0.8, correlation), &[0.5, 0.5], &[0.2, 0.2]).plan.models().len();
+    // A second try costs 0.8 * 0.4 for the half that failed, 0.16. It gains 0.25 if models are independent, and 0.5 - 0.25 -
+    // asin(0.9) / (2 pi) = 0.07 if they fail together.
+    let tries = |correlation| decide(&policy(2, 0.8, correlation), &[0.5, 0.5], &[0.4, 0.4]).plan.models().len();
     assert_eq!((tries(0.0), tries(0.9)), (2, 1));
 }
 
