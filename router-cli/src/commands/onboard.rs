@@ -6,7 +6,8 @@ use clap::{Args, Subcommand};
 use router_core::artifact::ArtifactWriter;
 use router_core::pipeline::Prediction;
 use router_core::{
-    Constraints, Dataset, Error, ErrorKind, Model, ModelIndex, Newcomer, Outcome, Prompt, PromptsView, Result, Router,
+    Constraints, Dataset, Embeddings, Error, ErrorKind, Model, ModelIndex, Newcomer, Outcome, Prompt, PromptsView,
+    Result, Router,
 };
 use router_plugins::onboarding;
 use serde_json::{Value, json};
@@ -112,9 +113,14 @@ fn choose(arguments: &Choose, session: &mut Session) -> Result<()> {
         return Err(Error::new(ErrorKind::Data, "there is no prompt to choose from").in_file(&arguments.file));
     }
     let cx = session.caching(session.seed.unwrap_or(router.config().seed), false);
-    let predicted = predict(&router, &prompts, &cx);
+    let embedded = pollster::block_on(router.embed_with(&prompts, &cx));
     session.tell_cache();
-    let chosen = onboarding::choose(&predicted?, router.fitted_models(), arguments.count as usize, &cx)?;
+    let chosen = onboarding::choose(
+        &predict(&router, &prompts, &embedded?)?,
+        router.fitted_models(),
+        arguments.count as usize,
+        &cx,
+    )?;
     let ids: Vec<&str> = chosen.iter().filter_map(|&row| prompts.get(row)).map(|prompt| prompt.id.as_str()).collect();
     let output = &mut session.output;
     output.document(&json!({ "prompts": ids }))?;
@@ -129,9 +135,10 @@ fn place(arguments: &Place, session: &mut Session) -> Result<()> {
         data.models().index_of(&arguments.model).map_err(|error| error.in_file(arguments.data.join("models.json")))?;
     let asked = Asked::of(&data, index)?;
     let cx = session.caching(router.config().seed, arguments.no_cache);
-    let predicted = predict(&router, &asked.prompts, &cx);
+    let embedded = pollster::block_on(router.embed_with(&asked.prompts, &cx));
     session.tell_cache();
-    let prediction = predicted?;
+    let embeddings = embedded?;
+    let prediction = predict(&router, &asked.prompts, &embeddings)?;
     let fitted = router.fitted_models();
     let qualities: Vec<(usize, f32)> = asked.outcomes.iter().map(|outcome| outcome.quality).enumerate().collect();
     let placed = onboarding::place(&prediction, fitted, &qualities, arguments.caution)?;
@@ -141,7 +148,7 @@ fn place(arguments: &Place, session: &mut Session) -> Result<()> {
     let joined = router.with_model(&newcomer, placed.placement.clone())?;
     joined.save(&arguments.out)?;
 
-    let share = share_of_last(&joined, &asked.prompts, &cx)?;
+    let share = share_of_last(&joined, &asked.prompts, &embeddings)?;
     let measured = qualities.iter().map(|&(_, quality)| f64::from(quality)).sum::<f64>() / qualities.len() as f64;
     let document = json!({
         "model": arguments.model,
@@ -176,8 +183,7 @@ fn unknown(model: &str) -> Error {
     Error::new(ErrorKind::UnknownModel, format!("unknown model `{model}`"))
 }
 
-fn predict(router: &Router, prompts: &[Prompt], cx: &router_core::FitContext) -> Result<Prediction> {
-    let embeddings = pollster::block_on(router.embed_with(prompts, cx))?;
+fn predict(router: &Router, prompts: &[Prompt], embeddings: &Embeddings) -> Result<Prediction> {
     router.predict_embedded(PromptsView::all(prompts), embeddings.vectors.view())
 }
 
@@ -226,11 +232,10 @@ fn shared(router: &Router, weights: &[f32]) -> Vec<(String, f32)> {
 }
 
 /// The share of `prompts` that `router` sends to the last model of its pool.
-fn share_of_last(router: &Router, prompts: &[Prompt], cx: &router_core::FitContext) -> Result<f64> {
-    let embeddings = pollster::block_on(router.embed_with(prompts, cx))?;
+fn share_of_last(router: &Router, prompts: &[Prompt], embeddings: &Embeddings) -> Result<f64> {
     let mut decisions = vec![router_core::Decision::default(); prompts.len()];
     let free: &[Constraints] = &[];
-    router.route_embedded(PromptsView::all(prompts), &embeddings, free, &mut decisions)?;
+    router.route_embedded(PromptsView::all(prompts), embeddings, free, &mut decisions)?;
     let last = router.models().len() - 1;
     let chosen = decisions.iter().filter(|decision| decision.model() == Some(last)).count();
     Ok(chosen as f64 / prompts.len().max(1) as f64)
