@@ -415,12 +415,14 @@ Examples:
   router experiment docs/configs/grid.toml --dry-run
   router experiment docs/configs/grid.toml --filter ridge --filter 'seed<9' --out my-results
   router experiment compare my-results my-other-results
+  router experiment pool my-results --against estimators[0]=ridge
 
 A grid is TOML: data = [\"my-data\", {train = \"...\", test = \"...\"}], and where left out: seeds = [7], sizes = [1.0], folds = 5,
 resamples = 10000, base = \"CONFIG.toml\"; and a configuration in [router] in which { each = [...] } stands for every one of
 its options in turn. docs/experiments.md tells more.
 A filter is FIELD=VALUE (or !=, <, <=, >, >=), or a part of a cell's name; cells must fit all of them.
-Writes results.csv, results.parquet, results.json (a row a cell and router or reference), cells/ and prompts/ into DIR."
+Writes results.csv, results.parquet, results.json (a row a cell and router or reference), report.html (the same to look
+at, with learning curves), cells/ and prompts/ into DIR."
 )]
 pub(crate) struct Experiment {
     #[command(subcommand)]
@@ -448,6 +450,7 @@ pub(crate) struct Experiment {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ExperimentCommand {
     Compare(ExperimentCompare),
+    Pool(ExperimentPool),
 }
 
 /// Compares two stored experiments, cell by cell
@@ -475,6 +478,33 @@ pub(crate) struct ExperimentCompare {
     /// The fields that cells must have in common; all if left out
     #[arg(long, value_name = "FIELD,...", value_delimiter = ',')]
     pub(crate) by: Vec<String>,
+    /// Bootstrap resamples
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = resample_count)]
+    pub(crate) resamples: usize,
+}
+
+/// Pools a stored experiment over seeds and data sets: every setting against one
+///
+/// On every prompt the mean over seeds, on every data set the mean over prompts, over data sets the plain mean of those. Differences are
+/// paired, with their bootstrap interval over near-duplicate groups, and p-values corrected over the settings, and by data set within a
+/// setting (Holm 1979). Only cells of the same data, seed and size that both settings have count.
+#[derive(Debug, Args)]
+#[command(
+    next_display_order = None,
+    after_help = "\
+Examples:
+  router experiment pool my-results --against router=baseline
+  router experiment pool my-results --against embedder.dimension=128,size=1 --json
+
+A difference is that of a setting less the one named by --against."
+)]
+pub(crate) struct ExperimentPool {
+    /// The results of an experiment
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+    /// Fields of the setting to hold the others against: as many as it takes to tell it
+    #[arg(long, value_name = "FIELD=VALUE,...", value_delimiter = ',', required = true)]
+    pub(crate) against: Vec<String>,
     /// Bootstrap resamples
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = resample_count)]
     pub(crate) resamples: usize,

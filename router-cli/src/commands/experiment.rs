@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use router_core::{Error, ErrorKind, Result};
-use router_eval::experiment::{Differences, Experiment, Filter, Grid, Report, State, compare};
+use router_eval::experiment::{Differences, Experiment, Filter, Grid, Pooled, Report, State, compare, pool};
 use serde_json::{Map, Value, json};
 
 use super::Session;
-use crate::arguments::{Experiment as Arguments, ExperimentCommand, ExperimentCompare};
+use crate::arguments::{Experiment as Arguments, ExperimentCommand, ExperimentCompare, ExperimentPool};
 use crate::table::{Align, Table, count, interval, percent, plural, short_difference, short_score};
 
 /// The status of a run in which a cell failed.
@@ -18,6 +18,7 @@ const SHOWN: usize = 20;
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<u8> {
     match (&arguments.command, &arguments.grid) {
         (Some(ExperimentCommand::Compare(arguments)), _) => compare_stored(arguments, session).map(|()| 0),
+        (Some(ExperimentCommand::Pool(arguments)), _) => pool_stored(arguments, session).map(|()| 0),
         (None, Some(grid)) => run_grid(grid, arguments, session),
         // The command line asks for one of the two.
         (None, None) => Ok(0),
@@ -118,7 +119,7 @@ fn tell(report: &Report, out: &Path, session: &mut Session) -> Result<()> {
         count(report.done),
         count(report.cells)
     ))?;
-    output.line(format_args!("wrote results.csv, results.parquet and results.json into {shown}"))
+    output.line(format_args!("wrote results.csv, results.parquet, results.json and report.html into {shown}"))
 }
 
 /// Columns of the table that say nothing about which cell it is.
@@ -212,6 +213,50 @@ fn table_of(differences: &Differences) -> String {
             format!("{:.4}", cell.p_holm),
             percent(cell.agreement),
         ]);
+    }
+    table.render()
+}
+
+fn pool_stored(arguments: &ExperimentPool, session: &mut Session) -> Result<()> {
+    let pooled = pool(&arguments.directory, &arguments.against, arguments.resamples)?;
+    let output = &mut session.output;
+    output.document(&pooled)?;
+    output.line(table_of_pooled(&pooled))?;
+    output.line(format_args!(
+        "differences to {}; intervals of 95%, p-values after Holm's correction over settings, and by data set within one",
+        pooled.against
+    ))
+}
+
+/// A row a setting, and one below it for each of its data sets.
+fn table_of_pooled(pooled: &Pooled) -> String {
+    let mut table = Table::new([
+        ("setting", Align::Left),
+        ("seeds", Align::Right),
+        ("prompts", Align::Right),
+        ("quality", Align::Right),
+        ("against", Align::Right),
+        ("difference", Align::Right),
+        ("p (Holm)", Align::Right),
+    ]);
+    for setting in &pooled.settings {
+        let mut row =
+            |name: String, seeds: String, prompts: usize, found: &router_eval::experiment::PooledDifference| {
+                table.row([
+                    name,
+                    seeds,
+                    count(prompts),
+                    short_score(found.quality),
+                    short_score(found.against),
+                    format!("{} {}", short_difference(found.delta), interval(found.ci, short_difference)),
+                    format!("{:.4}", found.p_holm),
+                ]);
+            };
+        let prompts = setting.data.iter().map(|data| data.prompts).sum();
+        row(setting.setting.clone(), String::new(), prompts, &setting.pooled);
+        for data in &setting.data {
+            row(format!("  {}", data.data), count(data.seeds), data.prompts, &data.difference);
+        }
     }
     table.render()
 }

@@ -219,3 +219,23 @@ fn the_grid_of_the_documentation_can_be_run() {
     assert_eq!((status, &document["failed"]), (0, &Value::from(0)), "{document}");
     assert!(document["ran"].as_u64().unwrap() >= 5);
 }
+
+#[test]
+fn a_stored_run_is_pooled_over_seeds_and_data() {
+    let directory = fresh();
+    let path = directory.path();
+    fs::write(path.join("grid.toml"), GRID).unwrap();
+    router_in(path)
+        .args(["experiment", "grid.toml", "--out", "a", "--filter", "embedder.dimension=128"])
+        .assert()
+        .success();
+    let against = ["--against", "estimators[0]=global-mean"];
+    let arguments = [&["experiment", "pool", "a", "--resamples", "1000"][..], &against].concat();
+    let text = transcript(path, &arguments, "");
+    assert!(text.contains("differences to") && text.contains("estimators[0]=ridge"), "{text}");
+    let (status, document) = json(path, &arguments);
+    assert_eq!(status, 0);
+    let ridge = &document["settings"][0];
+    assert!(ridge["pooled"]["ci"][0].as_f64().unwrap() > 0.0, "two tasks, a specialist each: {ridge}");
+    assert!(ridge["data"].as_array().unwrap().iter().all(|data| data["seeds"].as_u64() >= Some(2)), "{ridge}");
+}

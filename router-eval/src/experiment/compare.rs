@@ -4,15 +4,15 @@
 //! ([`crate::Options::resamples`] resamples, 95%) and a two-sided p-value, twice the smaller tail of the same resamples. Over all
 //! cells the p-values are corrected by Holm (1979), which bounds the chance that any of them is called a difference wrongly.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 
 use router_core::{Error, ErrorKind, Result, Seed};
 use serde::Serialize;
-use serde_json::Value;
 
 use super::cell::name_of;
-use super::store::{CellFile, PromptsFile, Store};
+use super::finished::Finished;
+use super::store::CellFile;
 use crate::bootstrap::{Mean, Stratum, resample};
 use crate::significance::holm;
 
@@ -59,12 +59,6 @@ pub struct CellDifference {
     pub agreement: f64,
 }
 
-/// A finished cell with the prompts it was scored on.
-struct Finished {
-    file: CellFile,
-    prompts: PromptsFile,
-}
-
 /// Compares the experiments in directories `a` and `b`. Cells belong together if they have the same fields, or the same of the fields named in
 /// `by` where that is not empty.
 ///
@@ -105,36 +99,18 @@ pub fn compare(a: &Path, b: &Path, by: &[String], resamples: usize) -> Result<Di
     })
 }
 
-/// The cells of the table in `directory` that came to something, by name.
+/// The cells of the table in `directory` that came to something, by the fields in `by`.
 fn finished(directory: &Path, by: &[String]) -> Result<Vec<(String, Finished)>> {
-    let store = Store::at(directory);
-    let table = store.read_table()?;
-    let damaged = |what: String| Error::new(ErrorKind::Data, what).in_file(directory).help("run the experiment again");
-    let rows =
-        table.get("rows").and_then(Value::as_array).ok_or_else(|| damaged("the table has no rows".to_owned()))?;
-    let mut prompts: BTreeMap<String, PromptsFile> = BTreeMap::new();
     let mut cells: Vec<(String, Finished)> = Vec::new();
-    for row in rows.iter().filter(|row| row.get("reference") == Some(&Value::Bool(false))) {
-        let digest = row.get("cell").and_then(Value::as_str).unwrap_or_default();
-        let file =
-            store.read(digest).ok_or_else(|| damaged(format!("the file of cell `{digest}` is gone or damaged")))?;
-        let known = match prompts.get(&file.prompts) {
-            Some(known) => known.clone(),
-            None => {
-                let read = store.read_prompts(&file.prompts)?;
-                prompts.insert(file.prompts.clone(), read.clone());
-                read
-            }
-        };
-        let fields = file.cell.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)));
-        let name = name_of(fields.filter(|(name, _)| by.is_empty() || by.iter().any(|field| field == name)));
+    for cell in Finished::all(directory)? {
+        let name = name_of(cell.fields().filter(|(name, _)| by.is_empty() || by.iter().any(|field| field == name)));
         if cells.iter().any(|(other, _)| *other == name) {
             return Err(Error::new(ErrorKind::Usage, format!("two cells are `{name}`"))
                 .in_file(directory)
                 .at_field("--by")
                 .help("name more fields"));
         }
-        cells.push((name, Finished { file, prompts: known }));
+        cells.push((name, cell));
     }
     Ok(cells)
 }

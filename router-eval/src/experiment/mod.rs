@@ -6,15 +6,17 @@
 //! that is killed at any point goes on where it was, and the table comes out the same byte for byte. Cells run in parallel; what they
 //! share (embeddings, folds, references) is computed once.
 //!
-//! [`compare()`] holds two stored experiments against each other.
+//! [`compare()`] holds two stored experiments against each other, [`pool()`] the settings of one, over all its seeds and data sets.
 
 mod cell;
 mod compare;
 mod evaluate;
 mod expand;
 mod filter;
+mod finished;
 mod grid;
 mod once;
+mod pool;
 mod prepare;
 mod run;
 mod share;
@@ -34,6 +36,7 @@ pub use compare::{CellDifference, Differences, compare};
 pub use evaluate::Row;
 pub use filter::Filter;
 pub use grid::{Grid, GridData, Setting};
+pub use pool::{DataDifference, Pooled, PooledDifference, PooledSetting, pool};
 pub use store::State;
 
 use cell::Loaded;

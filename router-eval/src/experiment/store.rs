@@ -4,6 +4,7 @@
 //! cells/<digest>.json      a cell: what it depends on, what it came to, the router's score on every prompt
 //! prompts/<digest>.json    the prompts of a data set: their ids and groups of near duplicates
 //! results.csv, .parquet, .json    the table
+//! report.html              the same to look at, with learning curves
 //! ```
 
 use std::fs;
@@ -22,6 +23,8 @@ const CELLS: &str = "cells";
 const PROMPTS: &str = "prompts";
 /// The table, in each of its forms.
 pub(super) const TABLES: [&str; 3] = ["results.csv", "results.parquet", "results.json"];
+/// The page of the table.
+pub(super) const PAGE: &str = "report.html";
 /// What a writer that was killed leaves beside a file.
 const LEFTOVER: &str = ".router-eval-";
 

@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::Experiment;
 use super::cell::Cell;
 use super::evaluate::Row;
-use super::store::{CellFile, TABLES, pretty};
+use super::store::{CellFile, PAGE, TABLES, pretty};
+use crate::report::experiment as report;
 use crate::summary::Difference;
 
 /// A row of the table in the making: its cell, and a router's result, or the error of a cell that failed.
@@ -55,6 +56,8 @@ pub(super) fn write(experiment: &Experiment) -> Result<Written> {
     experiment.store().write_table(csv, &table.csv()?)?;
     experiment.store().write_table(parquet, &table.parquet()?)?;
     experiment.store().write_table(json, &pretty(&document)?)?;
+    let page = report::render(&document.rows, document.done, document.failed)?;
+    experiment.store().write_table(PAGE, page.as_bytes())?;
     let Document { done, failed, rows, .. } = document;
     Ok(Written { done, failed, rows })
 }

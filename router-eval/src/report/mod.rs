@@ -1,6 +1,7 @@
 //! The HTML report: one file that needs nothing else. The template escapes whatever it shows; nothing in it runs: what appears on hover
 //! does so by style.
 
+pub(crate) mod experiment;
 mod plot;
 mod reliability;
 mod sections;

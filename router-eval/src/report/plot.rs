@@ -46,9 +46,9 @@ pub(crate) struct Plot {
 }
 
 #[derive(Debug, Serialize)]
-struct Tick {
-    at: f64,
-    text: String,
+pub(super) struct Tick {
+    pub(super) at: f64,
+    pub(super) text: String,
 }
 
 /// A single model.
@@ -312,7 +312,7 @@ impl Axis {
     }
 
     /// About `count` round values on the axis.
-    fn ticks(&self, text: impl Fn(f64) -> String, count: usize) -> Vec<Tick> {
+    pub(super) fn ticks(&self, text: impl Fn(f64) -> String, count: usize) -> Vec<Tick> {
         let tick = |value: f64| Tick { at: self.at(value), text: text(value) };
         if self.logarithmic {
             let decades = (self.high / self.low).log10();

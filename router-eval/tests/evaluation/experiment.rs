@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use router_core::{ComponentConfig, Dataset, ErrorKind, FitContext, Result, RouterConfig};
 use router_data::directory;
-use router_eval::experiment::{Differences, Experiment, Filter, Grid, Report, State, compare};
+use router_eval::experiment::{Differences, Experiment, Filter, Grid, Report, State, compare, pool};
 use router_eval::summary::{Entry, Summary};
 use router_eval::{NamedConfig, Options, cross_validate, train_test};
 use serde_json::{Map, Value, json};
@@ -434,4 +434,33 @@ fn stored_runs_are_compared_pair_by_pair() {
     assert_eq!(compared(&place, "a", "nowhere", &[]).unwrap_err().exit_status(), 2);
     let none = compared(&place, "always-0", "always-1", &[]).unwrap_err();
     assert_eq!(none.kind(), ErrorKind::Usage);
+}
+
+#[test]
+fn seeds_and_data_sets_are_pooled_to_the_mean_of_means() {
+    let place = Place::new(GRID);
+    place.run("all", &["size=1"], 2);
+    let against = |fields: &[&str]| fields.iter().map(|&field| field.to_owned()).collect::<Vec<_>>();
+    let pooled = pool(&place.path("all"), &against(&["estimators[0].otherwise=0"]), 2000).unwrap();
+    let other = pooled.settings.iter().find(|setting| setting.setting.contains("otherwise=1")).unwrap();
+    let mean =
+        |first: usize, model: usize| rows(first).iter().map(|row| f64::from(row.2[model].unwrap())).sum::<f64>() / 12.0;
+    // The scores of a model that is always chosen are the same under every seed.
+    let by_data: Vec<f64> = [0, 100].map(|first| mean(first, 1) - mean(first, 0)).to_vec();
+    assert_eq!(other.data.iter().map(|data| (data.seeds, data.prompts)).collect::<Vec<_>>(), [(2, 12), (2, 12)]);
+    for (data, expected) in other.data.iter().zip(&by_data) {
+        assert!((data.difference.delta - expected).abs() < 1e-12, "{data:?}");
+        assert!(data.difference.ci[0] <= *expected && *expected <= data.difference.ci[1]);
+    }
+    assert!((other.pooled.delta - by_data.iter().sum::<f64>() / 2.0).abs() < 1e-12);
+    assert!((other.pooled.quality - other.pooled.against - other.pooled.delta).abs() < 1e-12);
+    // Two strata, each with half the weight: narrower than the wider one of them.
+    let width = |ci: [f64; 2]| ci[1] - ci[0];
+    let widest = other.data.iter().map(|data| width(data.difference.ci)).fold(0.0, f64::max);
+    assert!(width(other.pooled.ci) < widest);
+    // No condition, no setting, several settings.
+    for wrong in [&["nothing"][..], &["estimators[0]=nothing"], &["size=1"]] {
+        let error = pool(&place.path("all"), &against(wrong), 100).unwrap_err();
+        assert_eq!((error.kind(), error.field()), (ErrorKind::Usage, Some("--against")), "{error}");
+    }
 }
