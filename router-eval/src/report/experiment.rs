@@ -400,6 +400,7 @@ mod tests {
         assert_eq!(told, [("estimator=strong", &*strong, &*up, "better"), ("estimator=weak <b>", &*weak, &*down, "")]);
         assert_eq!((page.references.len(), page.curves.len(), page.seeds), (1, 0, 2));
         let html = render(&rows, 4, 0).unwrap();
+        assert!(html.contains("4 cells with a result, 2 seeds"), "{html}");
         assert!(html.contains("weak &lt;b&gt;") && !html.contains("<b>"), "what is shown is escaped");
     }
 
