@@ -74,6 +74,7 @@ pub(crate) enum Command {
     Eval(Eval),
     Experiment(Experiment),
     Route(Route),
+    Serve(Serve),
     Tasks(Tasks),
     Compare(Compare),
     Drift(Drift),
@@ -532,7 +533,8 @@ Examples:
   router route --router my-router - < my-data/prompts.jsonl > decisions.jsonl
 
 A line of input:   {\"prompt\": text or [{\"role\", \"content\"}], \"prompt_id\"?, \"allowed_models\"?, \"unavailable_models\"?,
-                    \"required_tags\"?, \"prompt_tokens\"?, \"maximum_output_tokens\"?, \"maximum_cost_usd\"?}
+                    \"required_tags\"?, \"prompt_tokens\"?, \"maximum_output_tokens\"?, \"maximum_cost_usd\"?,
+                    \"minimum_quality\"?}
                    `benchmark`, `tags` and `description` may stand there too, as in a dataset's prompts.jsonl
 A line of output:  {\"prompt_id\", \"model\", \"plan\", \"fallback\", \"score\", \"reasons\"}; model is null if none is eligible
 With --explain, a line of output is the whole explanation. With --json, the lines become one {\"decisions\": [...]}.
@@ -554,6 +556,9 @@ pub(crate) struct Route {
     /// Tokens to keep free in the context window for the answer
     #[arg(long, value_name = "N")]
     pub(crate) maximum_output_tokens: Option<u32>,
+    /// The least quality that the answer may be expected to have, from 0 to 1
+    #[arg(long, value_name = "QUALITY")]
+    pub(crate) minimum_quality: Option<f64>,
     /// Tokens of the prompt, if you counted them; otherwise one for every four bytes is assumed
     #[arg(long, value_name = "N")]
     pub(crate) prompt_tokens: Option<u32>,
@@ -566,6 +571,44 @@ pub(crate) struct Route {
     /// Do not choose this model now; again for each further one
     #[arg(long, value_name = "MODEL")]
     pub(crate) unavailable: Vec<String>,
+}
+
+/// Serves an OpenAI-compatible endpoint that routes
+///
+/// Prints where it listens on a line, then answers until it is told to stop (interrupt or terminate); answers under way may end. Keys
+/// of upstreams come from the environment or from files that the configuration names. What happens is logged to stderr.
+#[derive(Debug, Args)]
+#[command(
+    next_display_order = None,
+    after_help = "\
+Examples:
+  router serve --router my-router --config serve.toml
+  router serve --router my-router --config serve.toml --listen 0.0.0.0:8080
+  curl -s localhost:8080/v1/chat/completions -H 'content-type: application/json' \\
+    -d '{\"model\": \"auto\", \"messages\": [{\"role\": \"user\", \"content\": \"What is 17 * 23?\"}]}'
+  curl -s localhost:8080/v1/route -d '{\"prompt\": \"What is 17 * 23?\"}'
+
+A configuration:
+  [[upstreams]]
+  name = \"provider\"
+  base_url = \"https://api.example.com/v1\"
+  key_environment = \"PROVIDER_KEY\"
+  [[models]]
+  model = \"small\"                              # as in the router's pool
+  served_by = [{ upstream = \"provider\" }]
+
+docs/gateway.md has all of it, and docs/configs/serve.toml an example."
+)]
+pub(crate) struct Serve {
+    /// Upstreams, models, pools and limits, in TOML
+    #[arg(long, value_name = "TOML")]
+    pub(crate) config: PathBuf,
+    /// The address to listen at; port 0 is any free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: String,
+    /// An artifact that `router train` wrote
+    #[arg(long, value_name = "ARTIFACT")]
+    pub(crate) router: PathBuf,
 }
 
 /// Shows the tasks that a router discovered

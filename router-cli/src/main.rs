@@ -8,6 +8,7 @@ use router_plugins as _;
 mod arguments;
 mod bars;
 mod commands;
+mod logging;
 mod output;
 mod progress;
 mod table;

@@ -34,6 +34,11 @@ impl Output {
         self.json
     }
 
+    /// Whether remarks are left out.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Whether nobody reads stdout any more.
     pub(crate) fn is_closed(&self) -> bool {
         self.stdout.is_none()

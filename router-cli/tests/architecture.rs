@@ -27,7 +27,15 @@ fn dependencies(member: &str) -> BTreeSet<String> {
 #[test]
 fn dependencies_point_one_way() {
     // router-encoder lives in the folder of router-plugins, the only one that uses it.
-    let order = ["router-core", "router-data", "router-plugins/encoder", "router-plugins", "router-eval", "router-cli"];
+    let order = [
+        "router-core",
+        "router-data",
+        "router-plugins/encoder",
+        "router-plugins",
+        "router-eval",
+        "router-serve",
+        "router-cli",
+    ];
     for (at, member) in order.iter().enumerate() {
         let name = |member: &&'static str| if *member == "router-plugins/encoder" { "router-encoder" } else { member };
         let allowed: BTreeSet<&str> = order.iter().take(at).map(name).collect();
@@ -86,7 +94,7 @@ fn every_member_is_a_default_member_and_inherits_the_lints() {
 
 #[test]
 fn only_fetch_downloads_models() {
-    let mut stack: Vec<PathBuf> = ["core", "data", "plugins", "eval", "cli"]
+    let mut stack: Vec<PathBuf> = ["core", "data", "plugins", "eval", "serve", "cli"]
         .map(|member| root().join(format!("router-{member}")).join("src"))
         .to_vec();
     while let Some(directory) = stack.pop() {

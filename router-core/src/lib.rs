@@ -50,7 +50,7 @@ pub use traits::{
     FittedPolicy, PartInfo, Policy, PolicyEvidence, PromptsView, QualityEstimator, QueryBatch, Stage, TaskClassifier,
     TaskDiscoverer,
 };
-pub use types::constraints::{Choice, Constraints, Eligibility, Ineligible};
+pub use types::constraints::{Choice, Constraints, Eligibility, ExpectedCall, Ineligible};
 pub use types::dataset::{Dataset, TrainingSet};
 pub use types::decision::{CascadeStep, Decision, Plan, Reason};
 pub use types::estimates::{Estimates, EstimatesView};
@@ -60,6 +60,7 @@ pub use types::matrix::{Embeddings, Matrix, MatrixView};
 pub use types::model::{Model, ModelIndex, ModelPool};
 pub use types::outcome::{Outcome, Outcomes};
 pub use types::prompt::{Message, MessageRole, Prompt, PromptContent};
+pub use types::request::Request;
 pub use types::task::{TaskDistribution, TaskId, TaskMap};
 
 /// What authors of plugins import.

@@ -12,6 +12,7 @@ mod plugins;
 mod requests;
 mod route;
 mod schema;
+mod serve;
 mod tasks;
 mod train;
 
@@ -144,6 +145,7 @@ fn dispatch(command: &Command, session: &mut Session) -> Result<u8> {
         Command::Onboard(arguments) => onboard::run(arguments, session)?,
         Command::Plugins(arguments) => plugins::run(arguments, session)?,
         Command::Schema(arguments) => schema::run(arguments, session)?,
+        Command::Serve(arguments) => serve::run(arguments, session)?,
     }
     Ok(0)
 }

@@ -47,6 +47,7 @@ fn constraints(arguments: &Route) -> Constraints {
         prompt_tokens: arguments.prompt_tokens,
         maximum_output_tokens: arguments.maximum_output_tokens,
         maximum_cost_usd: arguments.maximum_cost,
+        minimum_quality: arguments.minimum_quality,
     }
 }
 

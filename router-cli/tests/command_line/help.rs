@@ -14,7 +14,7 @@ fn help(arguments: &[&str]) -> String {
 #[test]
 fn every_command_helps() {
     insta::assert_snapshot!("router", help(&[]));
-    let commands: [&[&str]; 24] = [
+    let commands: [&[&str]; 25] = [
         &["compare"],
         &["data"],
         &["data", "check"],
@@ -37,6 +37,7 @@ fn every_command_helps() {
         &["plugins"],
         &["route"],
         &["schema"],
+        &["serve"],
         &["tasks"],
         &["train"],
     ];
@@ -59,6 +60,7 @@ fn help_lists_no_command_that_is_not_there() {
             "eval",
             "experiment",
             "route",
+            "serve",
             "tasks",
             "compare",
             "drift",

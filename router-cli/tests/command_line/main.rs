@@ -23,4 +23,5 @@ mod onboard;
 mod releases;
 mod round_trip;
 mod route;
+mod serve;
 mod world;

@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
@@ -48,6 +51,24 @@ impl ConfigSource {
             return Err(Error::new(ErrorKind::Config, "nan, inf and dates have no meaning here").at_field(path));
         }
         serde_json::to_value(value).map_err(|error| Error::new(ErrorKind::Config, "not representable").caused_by(error))
+    }
+
+    /// Reads a configuration of any type: no field that `T` does not know (its `deny_unknown_fields`), no value out of the ranges
+    /// of its schema.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] with file, line and field.
+    pub fn read_as<T: DeserializeOwned + Serialize + JsonSchema>(&self) -> Result<T> {
+        let read = || {
+            let config: T = serde_path_to_error::deserialize(self.to_json()?).map_err(|error| {
+                let path = error.path().to_string();
+                let error = Error::new(ErrorKind::Config, error.inner().to_string());
+                if path == "." { error } else { error.at_field(path) }
+            })?;
+            crate::registry::config::check(&config)?;
+            Ok(config)
+        };
+        read().map_err(|error| self.locate(error))
     }
 
     /// Adds the file, and the line of the error's field, to `error`.

@@ -6,8 +6,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::inference::Prediction;
 use crate::pipeline::router::Router;
 use crate::traits::PromptsView;
-use crate::types::constraints::{Constraints, Ineligible};
+use crate::types::constraints::{Constraints, ExpectedCall, Ineligible};
 use crate::types::decision::{Decision, Reason};
+use crate::types::matrix::Embeddings;
 use crate::types::prompt::Prompt;
 use crate::types::task::TaskId;
 
@@ -79,12 +80,35 @@ impl Router {
     pub async fn explain(&self, prompt: &Prompt, constraints: &Constraints) -> Result<Explanation> {
         let prompts = std::slice::from_ref(prompt);
         let embeddings = self.embed(prompts).await?;
+        let mut explanations = self.explain_embedded(prompts, &embeddings, std::slice::from_ref(constraints))?;
+        explanations.pop().ok_or_else(|| Error::shape("explanations", 1, 0))
+    }
+
+    /// As [`explain`](Self::explain) for prompts whose embeddings are at hand. `constraints` holds one entry a prompt, or is empty
+    /// where nothing is constrained.
+    ///
+    /// # Errors
+    /// As [`Router::route_embedded`].
+    pub fn explain_embedded(
+        &self,
+        prompts: &[Prompt],
+        embeddings: &Embeddings,
+        constraints: &[Constraints],
+    ) -> Result<Vec<Explanation>> {
         let view = PromptsView::all(prompts);
         let prediction = self.predict_embedded(view, embeddings.vectors.view())?;
-        let mut decisions = [Decision::default()];
-        self.route_embedded(view, &embeddings, std::slice::from_ref(constraints), &mut decisions)?;
-        let [decision] = decisions;
-        self.explanation(prompt, constraints, &prediction, decision)
+        let mut decisions = vec![Decision::default(); prompts.len()];
+        self.route_embedded(view, embeddings, constraints, &mut decisions)?;
+        let unconstrained = Constraints::default();
+        prompts
+            .iter()
+            .zip(decisions)
+            .enumerate()
+            .map(|(row, (prompt, decision))| {
+                let constraints = constraints.get(row).unwrap_or(&unconstrained);
+                self.explanation(row, prompt, constraints, &prediction, decision)
+            })
+            .collect()
     }
 
     /// [`explain`](Self::explain) on this thread, without a runtime.
@@ -94,6 +118,7 @@ impl Router {
 
     fn explanation(
         &self,
+        row: usize,
         prompt: &Prompt,
         constraints: &Constraints,
         prediction: &Prediction,
@@ -105,21 +130,23 @@ impl Router {
         let mut models: Vec<ModelExplanation> = (0..self.pool.len())
             .map(|model| {
                 let known = known.get(model).copied().unwrap_or(false) || prediction.aggregate.cost_usd().is_some();
-                let cost_usd = known.then(|| prediction.cost_usd.get(0, model));
+                let cost_usd = known.then(|| prediction.cost_usd.get(row, model));
+                let quality = prediction.aggregate.quality().get(row, model);
+                let expected = ExpectedCall { prompt_tokens: tokens, cost_usd, quality };
                 ModelExplanation {
                     model: name(model),
-                    quality: prediction.aggregate.quality().get(0, model),
+                    quality,
                     standard_error: prediction
                         .aggregate
                         .variance()
-                        .map(|variance| variance.get(0, model).max(0.0).sqrt()),
+                        .map(|variance| variance.get(row, model).max(0.0).sqrt()),
                     cost_usd,
                     parts: if model < self.fitted_models() {
-                        prediction.parts.iter().map(|part| part.quality().get(0, model)).collect()
+                        prediction.parts.iter().map(|part| part.quality().get(row, model)).collect()
                     } else {
                         Vec::new()
                     },
-                    ineligible: constraints.ineligible(&self.pool, model, tokens, cost_usd),
+                    ineligible: constraints.ineligible(&self.pool, model, expected),
                 }
             })
             .collect();
@@ -127,7 +154,8 @@ impl Router {
         let mut tasks: Vec<TaskExplanation> = Vec::new();
         let has_tasks = prediction.tasks.tasks() > 0;
         if has_tasks {
-            let mut order: Vec<(usize, f32)> = prediction.tasks.probabilities(0).iter().copied().enumerate().collect();
+            let mut order: Vec<(usize, f32)> =
+                prediction.tasks.probabilities(row).iter().copied().enumerate().collect();
             order.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
             for (task, probability) in order.into_iter().take(TASKS_SHOWN).filter(|&(_, probability)| probability > 0.0)
             {
@@ -144,8 +172,8 @@ impl Router {
             fallback: decision.fallback.iter().map(|&model| name(model)).collect(),
             score: decision.score,
             reasons: decision.reasons.iter().map(|reason| self.describe(reason)).collect(),
-            task: has_tasks.then(|| prediction.tasks.assigned(0)).flatten(),
-            probability_of_no_task: has_tasks.then(|| prediction.tasks.probability_of_none(0)),
+            task: has_tasks.then(|| prediction.tasks.assigned(row)).flatten(),
+            probability_of_no_task: has_tasks.then(|| prediction.tasks.probability_of_none(row)),
             tasks,
             parts: self.parts().map(|part| format!("{} ({})", part.slot, part.name)).collect(),
             weights: self.part_weights().map(<[f32]>::to_vec),

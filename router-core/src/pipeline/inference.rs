@@ -8,7 +8,7 @@ use crate::pipeline::router::Router;
 use crate::traits::{
     FittedClassifier, FittedEstimator, PartInfo, PromptsView, QueryBatch, StoredClassifier, StoredEstimator,
 };
-use crate::types::constraints::{Choice, Constraints, Eligibility};
+use crate::types::constraints::{Choice, Constraints, Eligibility, ExpectedCall};
 use crate::types::decision::{Decision, Reason};
 use crate::types::estimates::{Estimates, EstimatesView};
 use crate::types::matrix::{Embeddings, Matrix, MatrixView};
@@ -32,6 +32,30 @@ pub struct RouteBuffers {
     cost_usd: Matrix,
     known_cost: Vec<bool>,
     eligible: Eligibility,
+}
+
+impl RouteBuffers {
+    /// The task distribution of the last batch, n x tasks.
+    pub fn tasks(&self) -> &TaskDistribution {
+        &self.tasks
+    }
+
+    /// The estimates of every part for the last batch, in order, n x m each (m of the models that were fitted on).
+    pub fn parts(&self) -> &[Estimates] {
+        &self.parts
+    }
+
+    /// The aggregate estimates of the last batch, n x m.
+    pub fn aggregate(&self) -> EstimatesView<'_> {
+        self.aggregate.view()
+    }
+
+    /// The expected cost in US dollars of sending prompt `row` of the last batch to `model`; `None` where it is unknown, or
+    /// there is no such pair.
+    pub fn expected_cost_usd(&self, row: usize, model: usize) -> Option<f32> {
+        let known = *self.known_cost.get(model)? && row < self.cost_usd.rows();
+        known.then(|| self.cost_usd.get(row, model))
+    }
 }
 
 /// What a fitted router predicts for n prompts, before any policy.
@@ -235,10 +259,11 @@ impl Router {
                 continue;
             }
             let tokens = prompt.approximate_tokens();
-            let costs = buffers.cost_usd.row(row);
-            let cells = buffers.eligible.row_mut(row).iter_mut().zip(costs).zip(&buffers.known_cost);
-            for (model, ((eligible, &cost), &known)) in cells.enumerate() {
-                *eligible = constraint.ineligible(&self.pool, model, tokens, known.then_some(cost)).is_none();
+            let estimates = buffers.cost_usd.row(row).iter().zip(buffers.aggregate.quality().row(row));
+            let cells = buffers.eligible.row_mut(row).iter_mut().zip(estimates).zip(&buffers.known_cost);
+            for (model, ((eligible, (&cost, &quality)), &known)) in cells.enumerate() {
+                let expected = ExpectedCall { prompt_tokens: tokens, cost_usd: known.then_some(cost), quality };
+                *eligible = constraint.ineligible(&self.pool, model, expected).is_none();
             }
         }
         let choice = Choice {

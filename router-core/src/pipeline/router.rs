@@ -19,7 +19,7 @@ use crate::traits::{
 use crate::types::constraints::Constraints;
 use crate::types::decision::Decision;
 use crate::types::matrix::Embeddings;
-use crate::types::model::ModelPool;
+use crate::types::model::{Model, ModelPool};
 use crate::types::prompt::Prompt;
 use crate::types::task::TaskMap;
 
@@ -150,6 +150,26 @@ impl Router {
     /// [`embed`](Self::embed) on this thread, without a runtime.
     pub fn embed_blocking(&self, prompts: &[Prompt]) -> Result<Embeddings> {
         pollster::block_on(self.embed(prompts))
+    }
+
+    /// The same router with what is known of its models where they are deployed: tags, context windows and speeds of `models`,
+    /// which must be the pool's in its order. Prices stay as they are, since expected costs were learned with them.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Shape`] if these are other models; as [`ModelPool::new`].
+    pub fn with_deployment(mut self, models: Vec<Model>) -> Result<Self> {
+        let names = |models: &[Model]| models.iter().map(|model| model.name.clone()).collect::<Vec<_>>().join(", ");
+        let (known, given) = (names(self.pool.models()), names(&models));
+        if known != given {
+            return Err(Error::shape("deployed models", known, given));
+        }
+        let priced = self.pool.models().iter().zip(models).map(|(known, deployed)| Model {
+            input_usd_per_mtok: known.input_usd_per_mtok,
+            output_usd_per_mtok: known.output_usd_per_mtok,
+            ..deployed
+        });
+        self.pool = ModelPool::new(priced.collect())?;
+        Ok(self)
     }
 
     /// Takes the training prompts off the task cards.

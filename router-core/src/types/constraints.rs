@@ -29,6 +29,9 @@ pub struct Constraints {
     /// The most that the call may be expected to cost in US dollars. A model of unknown price is then not eligible.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maximum_cost_usd: Option<f64>,
+    /// The least quality that a model's answer may be expected to have, in [0, 1].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minimum_quality: Option<f64>,
 }
 
 /// Why a model is not eligible for a request.
@@ -45,6 +48,19 @@ pub enum Ineligible {
     ContextWindow,
     /// It is expected to cost too much, or its price is unknown.
     Cost,
+    /// Its answer is expected to be worse than the least quality asked for.
+    Quality,
+}
+
+/// What is known of a call before it is made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ExpectedCall {
+    /// Tokens of the prompt, where the request brings no count of its own.
+    pub prompt_tokens: u32,
+    /// Expected cost in US dollars; `None` where the price is unknown.
+    pub cost_usd: Option<f32>,
+    /// Expected quality of the answer.
+    pub quality: f32,
 }
 
 impl Constraints {
@@ -54,11 +70,12 @@ impl Constraints {
             && self.unavailable_models.is_empty()
             && self.required_tags.is_empty()
             && self.maximum_cost_usd.is_none()
+            && self.minimum_quality.is_none()
     }
 
     /// # Errors
     /// [`crate::ErrorKind::UnknownModel`] if a named model is not in `pool`; [`crate::ErrorKind::Usage`] for a maximum cost
-    /// that is not a number.
+    /// or a least quality that is none.
     pub fn check(&self, pool: &ModelPool) -> Result<()> {
         for name in self.allowed_models.iter().flatten().chain(&self.unavailable_models) {
             pool.index_of(name)?;
@@ -68,18 +85,17 @@ impl Constraints {
                 .at_field("maximum_cost_usd")
                 .help("a number of US dollars, zero or more"));
         }
+        if self.minimum_quality.is_some_and(|quality| !(0.0..=1.0).contains(&quality)) {
+            return Err(crate::Error::new(crate::ErrorKind::Usage, "the least quality is not a quality")
+                .at_field("minimum_quality")
+                .help("a number from 0 to 1"));
+        }
         Ok(())
     }
 
-    /// Why `model` is not eligible, or `None` if it is. `prompt_tokens` holds where the caller counted none;
-    /// `cost_usd` is the expected cost, `None` where the price is unknown.
-    pub fn ineligible(
-        &self,
-        pool: &ModelPool,
-        model: ModelIndex,
-        prompt_tokens: u32,
-        cost_usd: Option<f32>,
-    ) -> Option<Ineligible> {
+    /// Why `model` is not eligible, or `None` if it is.
+    pub fn ineligible(&self, pool: &ModelPool, model: ModelIndex, expected: ExpectedCall) -> Option<Ineligible> {
+        let ExpectedCall { prompt_tokens, cost_usd, quality } = expected;
         let candidate = pool.get(model)?;
         if self.allowed_models.as_ref().is_some_and(|allowed| !allowed.contains(&candidate.name)) {
             return Some(Ineligible::NotAllowed);
@@ -101,6 +117,9 @@ impl Constraints {
             && cost_usd.is_none_or(|cost| f64::from(cost) > maximum)
         {
             return Some(Ineligible::Cost);
+        }
+        if self.minimum_quality.is_some_and(|minimum| f64::from(quality) < minimum) {
+            return Some(Ineligible::Quality);
         }
         None
     }
@@ -163,19 +182,25 @@ mod tests {
         let tagged = Model { tags: vec!["tools".into()], context_window: Some(100), ..Model::new("a") };
         let pool = ModelPool::new(vec![tagged, Model::new("b")]).unwrap();
         let free = Constraints::default();
-        assert_eq!(free.ineligible(&pool, 0, 100, None), None);
-        assert_eq!(free.ineligible(&pool, 0, 101, None), Some(Ineligible::ContextWindow));
-        assert_eq!(free.ineligible(&pool, 1, 1_000_000, None), None);
+        let call = |prompt_tokens, cost_usd| ExpectedCall { prompt_tokens, cost_usd, quality: 0.5 };
+        assert_eq!(free.ineligible(&pool, 0, call(100, None)), None);
+        assert_eq!(free.ineligible(&pool, 0, call(101, None)), Some(Ineligible::ContextWindow));
+        assert_eq!(free.ineligible(&pool, 1, call(1_000_000, None)), None);
         let only = Constraints { allowed_models: Some(vec!["b".into()]), ..Constraints::default() };
-        assert_eq!(only.ineligible(&pool, 0, 1, None), Some(Ineligible::NotAllowed));
+        assert_eq!(only.ineligible(&pool, 0, call(1, None)), Some(Ineligible::NotAllowed));
         let down = Constraints { unavailable_models: vec!["b".into()], ..Constraints::default() };
-        assert_eq!(down.ineligible(&pool, 1, 1, None), Some(Ineligible::Unavailable));
+        assert_eq!(down.ineligible(&pool, 1, call(1, None)), Some(Ineligible::Unavailable));
         let tools = Constraints { required_tags: vec!["tools".into()], ..Constraints::default() };
-        assert_eq!(tools.ineligible(&pool, 1, 1, None), Some(Ineligible::MissingTag));
+        assert_eq!(tools.ineligible(&pool, 1, call(1, None)), Some(Ineligible::MissingTag));
         let cheap = Constraints { maximum_cost_usd: Some(0.01), ..Constraints::default() };
-        assert_eq!(cheap.ineligible(&pool, 1, 1, None), Some(Ineligible::Cost));
-        assert_eq!(cheap.ineligible(&pool, 1, 1, Some(0.02)), Some(Ineligible::Cost));
-        assert_eq!(cheap.ineligible(&pool, 1, 1, Some(0.001)), None);
+        assert_eq!(cheap.ineligible(&pool, 1, call(1, None)), Some(Ineligible::Cost));
+        assert_eq!(cheap.ineligible(&pool, 1, call(1, Some(0.02))), Some(Ineligible::Cost));
+        assert_eq!(cheap.ineligible(&pool, 1, call(1, Some(0.001))), None);
+        let good = |minimum| Constraints { minimum_quality: Some(minimum), ..Constraints::default() };
+        assert_eq!(good(0.5).ineligible(&pool, 1, call(1, None)), None);
+        assert_eq!(good(0.51).ineligible(&pool, 1, call(1, None)), Some(Ineligible::Quality));
+        assert_eq!(good(1.5).check(&pool).unwrap_err().field(), Some("minimum_quality"));
+        assert_eq!(good(f64::NAN).check(&pool).unwrap_err().field(), Some("minimum_quality"));
     }
 
     #[test]

@@ -10,4 +10,5 @@ pub mod matrix;
 pub mod model;
 pub mod outcome;
 pub mod prompt;
+pub mod request;
 pub mod task;

@@ -1,13 +1,14 @@
 //! The key of a service.
 
 use std::fmt;
+use std::path::Path;
 
 use router_core::{Error, ErrorKind, Result};
 
 /// What stands where the key stood.
 const HIDDEN: &str = "[key]";
 
-/// The key of a service, from the environment alone. It is never printed: `Debug` hides it, and [`hide`](Self::hide) takes it out
+/// The key of a service, from the environment or a file of its own. It is never printed: `Debug` hides it, and [`hide`](Self::hide) takes it out
 /// of what a server says.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(String);
@@ -29,14 +30,28 @@ impl ApiKey {
         Self::new(&value).ok_or_else(|| usage("does not hold a key"))
     }
 
+    /// The key that the file at `path` holds, without white space around it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`]; [`ErrorKind::Usage`] if the file is empty, or holds what no HTTP header can.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path).map_err(|source| Error::io(path, source))?;
+        Self::new(&text).ok_or_else(|| {
+            Error::new(ErrorKind::Usage, "does not hold a key")
+                .in_file(path)
+                .help("the key of the service and nothing else")
+        })
+    }
+
     /// The key `value`; none if it is empty or holds what no HTTP header can.
     pub(super) fn new(value: &str) -> Option<Self> {
         let value = value.trim();
         (!value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic())).then(|| Self(value.to_owned()))
     }
 
-    /// The `Authorization` header.
-    pub(super) fn bearer(&self) -> String {
+    /// The value of the `Authorization` header. It is for that header alone.
+    pub fn bearer(&self) -> String {
         format!("Bearer {}", self.0)
     }
 

@@ -1,0 +1,159 @@
+//! The gateway as a process: where it listens, what it decides, how it ends.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use ureq::http::HeaderMap;
+
+use crate::world::{fitted, router_in, transcript};
+
+/// A configuration that serves the world's models at an address where nobody listens.
+const CONFIG: &str = r#"
+[[upstreams]]
+name = "nobody"
+base_url = "http://127.0.0.1:9/v1"
+[[models]]
+model = "poet"
+served_by = [{ upstream = "nobody" }]
+[[models]]
+model = "solver"
+served_by = [{ upstream = "nobody" }]
+[[models]]
+model = "thrifty"
+served_by = [{ upstream = "nobody" }]
+"#;
+
+/// The gateway, until the end of a test.
+pub(crate) struct Serving {
+    process: Child,
+    url: String,
+    _directory: TempDir,
+}
+
+impl Serving {
+    pub(crate) fn start(config: &str) -> Self {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("serve.toml");
+        fs::write(&path, config).unwrap();
+        let mut process = Command::new(assert_cmd::cargo::cargo_bin!("router"))
+            .current_dir(fitted())
+            .args(["serve", "--router", "artifact", "--listen", "127.0.0.1:0", "--config"])
+            .arg(&path)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.trim_end().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line}")).to_owned();
+        Self { process, url, _directory: directory }
+    }
+
+    /// Ends it as nothing can be ended that has a say in it.
+    pub(crate) fn kill(&self) {
+        let killed = Command::new("kill").args(["-KILL", &self.process.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+    }
+
+    fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let (status, _, text) = self.try_post(path, body).unwrap();
+        (status, serde_json::from_str(&text).unwrap())
+    }
+
+    /// The status, headers and body of an answer; `None` if the connection broke.
+    pub(crate) fn try_post(&self, path: &str, body: &Value) -> Option<(u16, HeaderMap, String)> {
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(60)))
+            .proxy(None)
+            .build()
+            .new_agent();
+        let mut answer = agent.post(format!("{}{path}", self.url)).send(body.to_string().as_bytes()).ok()?;
+        let text = answer.body_mut().read_to_string().ok()?;
+        Some((answer.status().as_u16(), answer.headers().clone(), text))
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn the_command_and_the_gateway_decide_alike() {
+    let serving = Serving::start(CONFIG);
+    let poem = "Write a short poem about a golden harbor, with rhyme and verse.";
+    let requests = [
+        json!({ "prompt": poem }),
+        json!({ "prompt": "Solve the equation 31 x + 5 = 99 for x, with algebra.", "maximum_cost_usd": 0.0005 }),
+        json!({ "prompt": [{ "role": "user", "content": poem }], "unavailable_models": ["poet"] }),
+        json!({ "prompt": poem, "minimum_quality": 0.99 }),
+        json!({ "prompt": "something else altogether", "prompt_id": "other" }),
+    ];
+    let lines: Vec<String> = requests.iter().map(Value::to_string).collect();
+    let output = router_in(fitted())
+        .args(["route", "--router", "artifact", "--explain", "-"])
+        .write_stdin(lines.join("\n"))
+        .output()
+        .unwrap();
+    let (status, answered) = serving.post("/v1/route", &json!({ "requests": requests }));
+    assert_eq!(status, 200, "{answered}");
+    let decisions = answered["decisions"].as_array().unwrap();
+    let lines: Vec<Value> =
+        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((lines.len(), decisions.len()), (requests.len(), requests.len()));
+    for (line, decision) in lines.iter().zip(decisions) {
+        for (field, value) in line.as_object().unwrap() {
+            assert_eq!(value, &decision[field], "{field}");
+        }
+    }
+    assert_eq!(decisions[0]["model"], "poet");
+}
+
+#[test]
+fn nobody_answers_and_the_refusal_says_so() {
+    let serving = Serving::start(CONFIG);
+    let (status, refusal) = serving
+        .post("/v1/chat/completions", &json!({ "model": "auto", "messages": [{ "role": "user", "content": "Hi" }] }));
+    assert_eq!((status, refusal["error"]["code"].as_str()), (502, Some("upstream_failed")), "{refusal}");
+}
+
+#[test]
+fn it_stops_when_it_is_told_to() {
+    let mut serving = Serving::start(CONFIG);
+    let told = Command::new("kill").args(["-TERM", &serving.process.id().to_string()]).status().unwrap();
+    assert!(told.success());
+    assert_eq!(serving.process.wait().unwrap().code(), Some(0));
+    let mut log = String::new();
+    serving.process.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    assert!(log.contains("stopping"), "{log}");
+}
+
+#[test]
+fn mistakes_of_the_configuration_end_with_status_two() {
+    let directory = TempDir::new().unwrap();
+    let artifact = fitted().join("artifact");
+    let artifact = artifact.to_str().unwrap();
+    let try_it = |config: &str| {
+        fs::write(directory.path().join("serve.toml"), config).unwrap();
+        let arguments = ["serve", "--router", artifact, "--config", "serve.toml", "--quiet"];
+        transcript(directory.path(), &arguments, "")
+    };
+    for (config, message) in [
+        (CONFIG.replace("base_url", "base_uri"), "serve.toml:4: `upstreams[0].base_uri`: unknown field `base_uri`"),
+        (CONFIG.replace("\"poet\"", "\"bard\""), "serve.toml:6: `models[0].model`: unknown model `bard`"),
+        (
+            CONFIG.replace("name = \"nobody\"", "name = \"nobody\"\nkey_environment = \"NO_SUCH_KEY\""),
+            "NO_SUCH_KEY is not set",
+        ),
+    ] {
+        let said = try_it(&config);
+        assert!(said.contains(message) && said.contains("status 2"), "{said}");
+    }
+}

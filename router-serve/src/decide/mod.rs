@@ -1,0 +1,106 @@
+//! Decisions: a request's prompt and constraints through the router, off the reactor where the encoder is slow.
+
+mod chat;
+mod compute;
+mod remember;
+mod workers;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use router_core::{Decision, Explanation, FitContext, Request, Result, Router, TaskId};
+use uuid::Uuid;
+
+pub(crate) use chat::ChatRequest;
+
+use crate::clock;
+use crate::config::DecisionsConfig;
+use compute::{Batch, computation, compute};
+use remember::Remembered;
+use workers::{Asked, Workers};
+
+/// A decision and what it rests on.
+#[derive(Debug, Clone)]
+pub(crate) struct Decided {
+    /// Names the decision in headers and records.
+    pub(crate) id: Uuid,
+    pub(crate) decision: Decision,
+    pub(crate) task: Option<TaskId>,
+    /// What the call is expected to cost in US dollars; `None` where the price is unknown.
+    pub(crate) expected_cost_usd: Option<f32>,
+    /// Everything behind it, where that was asked for.
+    pub(crate) explanation: Option<Explanation>,
+    /// From the question to the answer, the wait in a queue included.
+    pub(crate) time: Duration,
+}
+
+/// Why there is no decision.
+#[derive(Debug)]
+pub(crate) enum Undecided {
+    /// More requests wait for a decision than may.
+    Busy,
+    /// The router failed.
+    Failed(router_core::Error),
+}
+
+/// Makes decisions with one router.
+pub(crate) struct Decider {
+    router: Arc<Router>,
+    context: FitContext,
+    workers: Workers,
+    is_direct: bool,
+    direct_bytes: usize,
+}
+
+impl Decider {
+    /// Measures what a decision costs, and starts the threads for those that cost much.
+    ///
+    /// # Errors
+    /// [`router_core::ErrorKind::Internal`] if a thread cannot be started.
+    pub(crate) async fn new(router: Arc<Router>, config: &DecisionsConfig) -> Result<Self> {
+        let mut context = FitContext::new(0);
+        if config.remembered > 0 {
+            context = context.with_embedding_cache(Arc::new(Remembered::new(config.remembered)));
+        }
+        let cost = computation(&router).await;
+        let limit = Duration::from_micros(config.direct_microseconds);
+        // An encoder that fails now may be behind a server that comes up later: its threads can wait for it.
+        let is_direct = cost.as_ref().is_ok_and(|&cost| cost <= limit);
+        match cost {
+            Ok(cost) => tracing::info!(microseconds = cost.as_micros() as u64, is_direct, "a decision was measured"),
+            Err(error) => tracing::warn!(%error, "a decision could not be measured"),
+        }
+        let workers = Workers::start(&router, &context, config)?;
+        Ok(Self { router, context, workers, is_direct, direct_bytes: config.direct_bytes })
+    }
+
+    /// Decides each of `requests`, whose constraints were checked; with `explain`, tells everything behind it.
+    ///
+    /// # Errors
+    /// [`Undecided`].
+    pub(crate) async fn decide(
+        &self,
+        requests: Vec<Request>,
+        explain: bool,
+    ) -> std::result::Result<Vec<Decided>, Undecided> {
+        let start = clock::now();
+        let batch = Batch::new(requests, explain);
+        let mut decided = if self.is_direct && batch.bytes() <= self.direct_bytes {
+            compute(&self.router, &self.context, &batch).await.map_err(Undecided::Failed)?
+        } else {
+            match self.workers.ask(batch).await {
+                Asked::Answered(decided) => decided.map_err(Undecided::Failed)?,
+                Asked::Full => return Err(Undecided::Busy),
+            }
+        };
+        let time = start.elapsed();
+        for decided in &mut decided {
+            decided.time = time;
+        }
+        Ok(decided)
+    }
+
+    pub(crate) fn router(&self) -> &Router {
+        &self.router
+    }
+}

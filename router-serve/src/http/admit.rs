@@ -1,0 +1,53 @@
+//! Taking a request on: a place among those under way, and its body within its limits.
+
+use axum::body::Body;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::{Request, StatusCode};
+
+use crate::account::Account;
+use crate::clock::seconds;
+use crate::error::Refusal;
+use crate::gateway::Gateway;
+
+/// Opens the account of a request on `surface`, and reads its body.
+///
+/// # Errors
+/// 503 if too many are under way and waiting, 413 for a body that is too long, 408 for one that takes too long, 400 for one that breaks
+/// off.
+pub(super) async fn admit(
+    gateway: &Gateway,
+    surface: &'static str,
+    request: Request<Body>,
+) -> Result<(Account, Bytes), Refusal> {
+    let Some(place) = gateway.gate.enter().await else {
+        gateway.metrics.turned_away(surface);
+        return Err(Refusal::busy("too many requests are under way"));
+    };
+    let mut account = Account::open(&gateway.metrics, surface, place);
+    match body(gateway, request).await {
+        Ok(body) => Ok((account, body)),
+        Err(refusal) => Err(refuse(&mut account, refusal)),
+    }
+}
+
+/// Closes `account` with `refusal`.
+pub(super) fn refuse(account: &mut Account, refusal: Refusal) -> Refusal {
+    account.finish(crate::account::Outcome::Refused, refusal.status, None);
+    refusal
+}
+
+async fn body(gateway: &Gateway, request: Request<Body>) -> Result<Bytes, Refusal> {
+    let limits = &gateway.server;
+    let body = Limited::new(request.into_body(), limits.request_bytes);
+    match tokio::time::timeout(seconds(limits.request_seconds), body.collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => Err(Refusal::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "request_too_large",
+            format!("the body is longer than {} bytes", limits.request_bytes),
+        )),
+        Ok(Err(_)) => Err(Refusal::new(StatusCode::BAD_REQUEST, "invalid_request", "the body broke off")),
+        Err(_) => Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the body took too long")),
+    }
+}

@@ -1,0 +1,42 @@
+//! The gateway: an OpenAI-compatible endpoint that asks, for every request, the model that a router names.
+//!
+//! Thin on purpose: it reads requests, lets [`router_core::Router`] decide, and passes answers on. The library, `router route` and
+//! the gateway give the same decision for the same request.
+//!
+//! - [`config`]: upstreams, models, pools, limits, in TOML
+//! - `decide`: a request as the router's query; decisions on threads of their own where the encoder is slow
+//! - `upstream`: client, circuit breaker and bounded queue of each upstream
+//! - `dispatch`: the chosen model, then the fallback, until one answers
+//! - `stream`: answers passed through, event by event
+//! - `http`: the surface, a file each
+//! - `live`: what the gateway works with at one time; `gateway`: what all requests share
+//! - `account`, `metrics`: what became of each request
+//!
+//! ```no_run
+//! # async fn example(router: router_core::Router) -> router_core::Result<()> {
+//! use router_serve::{Gateway, ServeConfig, Server};
+//! let gateway = Gateway::new(router, ServeConfig::from_file("serve.toml")?.0).await?;
+//! let server = Server::bind(gateway, "127.0.0.1:8080").await?;
+//! server.run(std::future::pending()).await;
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod config;
+
+mod account;
+mod clock;
+mod decide;
+mod dispatch;
+mod error;
+mod gateway;
+mod http;
+mod live;
+mod metrics;
+mod server;
+mod stream;
+mod upstream;
+
+pub use config::ServeConfig;
+pub use gateway::Gateway;
+pub use server::Server;

@@ -1,0 +1,10 @@
+//! Answers: whole ones, and streams of server-sent events that are passed through event by event.
+
+mod chunk;
+mod events;
+mod framer;
+mod relay;
+
+pub(crate) use chunk::{Chunk, ChunkKind, Usage};
+pub(crate) use events::{Events, read_whole};
+pub(crate) use relay::{Relay, Unfinished};

@@ -1,0 +1,17 @@
+//! The gateway from outside: real HTTP on loopback, upstreams that speak real server-sent events and have planted faults.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail as tests do"
+)]
+
+mod client;
+mod decisions;
+mod faults;
+mod limits;
+mod mock;
+mod secrets;
+mod surface;
+mod world;

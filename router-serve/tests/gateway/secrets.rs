@@ -1,0 +1,81 @@
+//! The keys of upstreams and of clients: sent where they belong, told to nobody.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+
+use crate::mock::{Behavior, Mock};
+use crate::world::{SUM, run, three};
+
+const KEY: &str = "sk-planted-0123456789abcdef";
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn keys_are_sent_and_never_told() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let directory = tempfile::TempDir::new().unwrap();
+    let file = directory.path().join("key");
+    std::fs::write(&file, format!("{KEY}\n")).unwrap();
+    let echo = "{\"error\": {\"message\": \"wrong key sk-planted-0123456789abcdef\", \"type\": \"x\"}}";
+    let upstream = Mock::start(&[
+        Behavior::Answer(1),
+        Behavior::Status(400, "", echo),
+        Behavior::Status(401, "x-echo: sk-planted-0123456789abcdef\r\n", echo),
+        Behavior::Status(500, "", echo),
+        Behavior::HangUp,
+    ])
+    .await;
+    let base = upstream.base();
+    let running = run(&three([&base, &base, &base], &format!("key_file = {:?}", file.display().to_string()))).await;
+    let mut told = String::new();
+    for fields in [json!({}), json!({}), json!({ "stream": true }), json!({})] {
+        let answer = running.client.chat("auto", SUM, fields).await;
+        told += &format!("{:?}\n{}\n", answer.headers, answer.text);
+    }
+    for path in ["/metrics", "/readyz", "/v1/models"] {
+        told += &running.client.get(path).await.text;
+    }
+    let seen = upstream.seen();
+    assert!(seen.len() > 4);
+    for seen in seen {
+        assert!(seen.head.contains(&format!("authorization: Bearer {KEY}")), "{}", seen.head);
+        assert!(!seen.head.contains("the-key-of-a-client"), "{}", seen.head);
+    }
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("an upstream failed"), "{log}");
+    for (name, text) in [("answers", &told), ("log", &log)] {
+        for secret in [KEY, "the-key-of-a-client"] {
+            assert!(!text.contains(secret), "{name}: {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_missing_is_a_clear_error() {
+    let upstream = Mock::start(&[Behavior::Answer(1)]).await;
+    let base = upstream.base();
+    let config = three([&base, &base, &base], "key_environment = \"ROUTER_TEST_NO_SUCH_KEY\"");
+    let config = router_serve::ServeConfig::from_toml(&config, "serve.toml").unwrap();
+    let error = router_serve::Gateway::new(crate::world::router(), config).await.err().unwrap().to_string();
+    assert!(error.starts_with("upstream `a`: the environment variable ROUTER_TEST_NO_SUCH_KEY is not set"), "{error}");
+}
