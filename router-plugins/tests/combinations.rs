@@ -235,6 +235,7 @@ fn build(config: &RouterConfig, registry: &Registry) -> UnfittedRouter {
                     parameters,
                     [
                         estimators::clusters::ClustersConfig,
+                        estimators::dual_contrastive::DualContrastiveConfig,
                         estimators::forest::ForestConfig,
                         estimators::global_mean::GlobalMeanConfig,
                         estimators::irt::IrtConfig,

@@ -2,6 +2,8 @@
 
 pub mod clusters;
 mod decision_trees;
+#[cfg(feature = "candle")]
+pub mod dual_contrastive;
 pub mod forest;
 pub mod global_mean;
 #[cfg(feature = "candle")]
@@ -19,8 +21,12 @@ pub mod neighbors;
 mod network;
 #[cfg(feature = "candle")]
 pub mod per_model_adapters;
+#[cfg(feature = "candle")]
+mod prompt_clusters;
 mod realized;
 pub mod ridge;
+#[cfg(feature = "candle")]
+mod score_calibration;
 pub mod similarity_weighted_elo;
 mod stored_outcomes;
 pub mod svm;
