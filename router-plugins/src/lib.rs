@@ -61,6 +61,8 @@ pub fn builtin() -> Result<Registry> {
     registry.register::<EstimatorRole, estimators::forest::ForestConfig>(ORIGIN)?;
     registry.register::<EstimatorRole, estimators::global_mean::GlobalMeanConfig>(ORIGIN)?;
     #[cfg(feature = "candle")]
+    registry.register::<EstimatorRole, estimators::graph_attention::GraphAttentionConfig>(ORIGIN)?;
+    #[cfg(feature = "candle")]
     registry.register::<EstimatorRole, estimators::irt::IrtConfig>(ORIGIN)?;
     registry.register::<EstimatorRole, estimators::logistic::LogisticConfig>(ORIGIN)?;
     #[cfg(feature = "candle")]

@@ -238,6 +238,7 @@ fn build(config: &RouterConfig, registry: &Registry) -> UnfittedRouter {
                         estimators::dual_contrastive::DualContrastiveConfig,
                         estimators::forest::ForestConfig,
                         estimators::global_mean::GlobalMeanConfig,
+                        estimators::graph_attention::GraphAttentionConfig,
                         estimators::irt::IrtConfig,
                         estimators::logistic::LogisticConfig,
                         estimators::matrix_factorization::MatrixFactorizationConfig,

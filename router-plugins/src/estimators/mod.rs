@@ -7,6 +7,8 @@ pub mod dual_contrastive;
 pub mod forest;
 pub mod global_mean;
 #[cfg(feature = "candle")]
+pub mod graph_attention;
+#[cfg(feature = "candle")]
 pub mod irt;
 mod linear;
 pub mod logistic;
