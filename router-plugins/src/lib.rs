@@ -56,8 +56,12 @@ pub fn builtin() -> Result<Registry> {
     registry.register::<ClassifierRole, classifiers::neighbors::NeighborsConfig>(ORIGIN)?;
     registry.register::<ClassifierRole, classifiers::softmax::SoftmaxConfig>(ORIGIN)?;
     registry.register::<EstimatorRole, estimators::clusters::ClustersConfig>(ORIGIN)?;
+    #[cfg(feature = "candle")]
+    registry.register::<EstimatorRole, estimators::dual_contrastive::DualContrastiveConfig>(ORIGIN)?;
     registry.register::<EstimatorRole, estimators::forest::ForestConfig>(ORIGIN)?;
     registry.register::<EstimatorRole, estimators::global_mean::GlobalMeanConfig>(ORIGIN)?;
+    #[cfg(feature = "candle")]
+    registry.register::<EstimatorRole, estimators::graph_attention::GraphAttentionConfig>(ORIGIN)?;
     #[cfg(feature = "candle")]
     registry.register::<EstimatorRole, estimators::irt::IrtConfig>(ORIGIN)?;
     registry.register::<EstimatorRole, estimators::logistic::LogisticConfig>(ORIGIN)?;

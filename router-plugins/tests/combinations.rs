@@ -235,8 +235,10 @@ fn build(config: &RouterConfig, registry: &Registry) -> UnfittedRouter {
                     parameters,
                     [
                         estimators::clusters::ClustersConfig,
+                        estimators::dual_contrastive::DualContrastiveConfig,
                         estimators::forest::ForestConfig,
                         estimators::global_mean::GlobalMeanConfig,
+                        estimators::graph_attention::GraphAttentionConfig,
                         estimators::irt::IrtConfig,
                         estimators::logistic::LogisticConfig,
                         estimators::matrix_factorization::MatrixFactorizationConfig,

@@ -2,8 +2,12 @@
 
 pub mod clusters;
 mod decision_trees;
+#[cfg(feature = "candle")]
+pub mod dual_contrastive;
 pub mod forest;
 pub mod global_mean;
+#[cfg(feature = "candle")]
+pub mod graph_attention;
 #[cfg(feature = "candle")]
 pub mod irt;
 mod linear;
@@ -19,8 +23,12 @@ pub mod neighbors;
 mod network;
 #[cfg(feature = "candle")]
 pub mod per_model_adapters;
+#[cfg(feature = "candle")]
+mod prompt_clusters;
 mod realized;
 pub mod ridge;
+#[cfg(feature = "candle")]
+mod score_calibration;
 pub mod similarity_weighted_elo;
 mod stored_outcomes;
 pub mod svm;

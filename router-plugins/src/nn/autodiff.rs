@@ -62,7 +62,8 @@ pub fn logistic_loss(logits: &Tensor, targets: Vec<f32>, weights: Vec<f32>, scal
     logits.apply_op1(LogisticLoss { targets, weights, scale })
 }
 
-fn contiguous<'a>(storage: &'a CpuStorage, layout: &Layout) -> TensorResult<&'a [f32]> {
+/// The numbers of a tensor that lie one after the other.
+pub(crate) fn contiguous<'a>(storage: &'a CpuStorage, layout: &Layout) -> TensorResult<&'a [f32]> {
     let (start, end) = layout
         .contiguous_offsets()
         .ok_or_else(|| candle_core::Error::Msg("the operation needs contiguous tensors".into()))?;
@@ -72,8 +73,17 @@ fn contiguous<'a>(storage: &'a CpuStorage, layout: &Layout) -> TensorResult<&'a 
         .ok_or_else(|| candle_core::Error::Msg("a layout beyond its storage".into()))
 }
 
-fn flat(tensor: &Tensor) -> TensorResult<Vec<f32>> {
+/// A copy of the numbers of a tensor, row by row.
+pub(crate) fn flat(tensor: &Tensor) -> TensorResult<Vec<f32>> {
     tensor.flatten_all()?.to_vec1::<f32>()
+}
+
+/// The softmax of every row of a matrix: positive numbers that sum to 1.
+///
+/// # Errors
+/// If it is no matrix.
+pub fn softmax_rows(logits: &Tensor) -> TensorResult<Tensor> {
+    logits.apply_op1(SoftmaxRows)
 }
 
 struct Linear {
@@ -126,6 +136,40 @@ impl CustomOp2 for Linear {
             View { data: &flat(weights)?, rows: outputs, cols: inputs, transposed: false },
         )?;
         Ok((Some(Tensor::from_vec(by_input, (n, inputs), &Device::Cpu)?), Some(by_weights)))
+    }
+}
+
+struct SoftmaxRows;
+
+impl CustomOp1 for SoftmaxRows {
+    fn name(&self) -> &'static str {
+        "softmax-rows"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> TensorResult<(CpuStorage, Shape)> {
+        let (rows, columns) = layout.shape().dims2()?;
+        let mut out = contiguous(storage, layout)?.to_vec();
+        for row in out.chunks_exact_mut(columns.max(1)) {
+            let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            for value in row.iter_mut() {
+                *value = (*value - largest).exp();
+            }
+            let sum: f32 = row.iter().sum();
+            for value in row.iter_mut() {
+                *value /= sum;
+            }
+        }
+        Ok((CpuStorage::F32(out), Shape::from((rows, columns))))
+    }
+
+    fn bwd(&self, _logits: &Tensor, result: &Tensor, gradient: &Tensor) -> TensorResult<Option<Tensor>> {
+        let (_, columns) = result.dims2()?;
+        let (shares, mut by_logits) = (flat(result)?, flat(gradient)?);
+        for (shares, row) in shares.chunks_exact(columns.max(1)).zip(by_logits.chunks_exact_mut(columns.max(1))) {
+            let mean: f32 = shares.iter().zip(&*row).map(|(share, value)| share * value).sum();
+            row.iter_mut().zip(shares).for_each(|(value, share)| *value = share * (*value - mean));
+        }
+        Ok(Some(Tensor::from_vec(by_logits, result.shape(), &Device::Cpu)?))
     }
 }
 
@@ -211,6 +255,31 @@ mod tests {
                 let exact = f64::from(gradients[at]);
                 assert!((numeric - exact).abs() < 2e-3, "{activation:?} {at}: {numeric} and {exact}");
             }
+        }
+    }
+
+    #[test]
+    fn softmax_rows_sum_to_one_and_their_gradient_agrees_with_finite_differences() {
+        let factors = Tensor::from_vec(vec![1.0f32, -2.0, 0.5, 0.3, 0.0, -1.5], (2, 3), &Device::Cpu).unwrap();
+        let loss = |values: &[f32]| {
+            let logits = Var::from_tensor(&Tensor::from_vec(values.to_vec(), (2, 3), &Device::Cpu).unwrap()).unwrap();
+            let shares = softmax_rows(&logits).unwrap();
+            let of_rows = flat(&shares.sum(1).unwrap()).unwrap();
+            assert!(of_rows.iter().all(|sum| (sum - 1.0).abs() < 1e-6));
+            let loss = shares.mul(&factors).unwrap().sum_all().unwrap();
+            let gradient = flat(loss.backward().unwrap().get(&logits).unwrap()).unwrap();
+            (f64::from(loss.to_scalar::<f32>().unwrap()), gradient)
+        };
+        let values = [0.2f32, -0.4, 1.0, 3.0, 0.0, -60.0];
+        let (_, gradient) = loss(&values);
+        for at in 0..6 {
+            let moved = |by: f32| {
+                let mut values = values;
+                values[at] += by;
+                loss(&values).0
+            };
+            let numeric = (moved(5e-3) - moved(-5e-3)) / 1e-2;
+            assert!((numeric - f64::from(gradient[at])).abs() < 1e-3, "{at}: {numeric} and {}", gradient[at]);
         }
     }
 

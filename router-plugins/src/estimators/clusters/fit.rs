@@ -71,7 +71,13 @@ fn assign(index: &NeighborIndex, points: &Matrix, rows: &[usize], cx: &FitContex
 }
 
 /// The mean quality of every model in every cluster, k x m, pulled toward its mean; `clusters` holds one entry a row of `rows`.
-pub(super) fn qualities(outcomes: &Outcomes, rows: &[usize], clusters: &[usize], k: usize, shrinkage: f64) -> Matrix {
+pub(in crate::estimators) fn qualities(
+    outcomes: &Outcomes,
+    rows: &[usize],
+    clusters: &[usize],
+    k: usize,
+    shrinkage: f64,
+) -> Matrix {
     let m = outcomes.models();
     let means = means(&outcomes.gather(rows));
     let mut sums = vec![(0.0f64, 0.0f64); k * m];

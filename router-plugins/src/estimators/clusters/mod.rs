@@ -55,5 +55,7 @@ mod fitted;
 pub use config::ClustersConfig;
 pub use fitted::ClustersEstimator;
 
+pub(in crate::estimators) use fit::qualities;
+
 #[cfg(test)]
 mod tests;

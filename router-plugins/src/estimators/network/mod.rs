@@ -16,4 +16,4 @@ pub(super) use ensemble::{Ensemble, ensemble};
 pub(super) use multi_layer::{MultiLayer, MultiLayerNetwork};
 pub(super) use spread::Spread;
 pub(super) use standardization::Standardization;
-pub(super) use training::{Answer, Architecture, Loss, Scratch, Training, dimension_of};
+pub(super) use training::{Answer, Architecture, Loss, Scratch, Training, dimension_of, loss_scale};

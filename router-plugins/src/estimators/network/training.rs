@@ -75,7 +75,7 @@ pub(in crate::estimators) fn dimension_of(set: &TrainingSet) -> Result<usize> {
 }
 
 /// One over the mean weight of a prompt's outcomes: the loss of a batch is then a mean over outcomes, whatever the weights' unit.
-fn loss_scale(outcomes: &Outcomes, rows: &[usize]) -> f64 {
+pub(in crate::estimators) fn loss_scale(outcomes: &Outcomes, rows: &[usize]) -> f64 {
     let total: f64 = rows.iter().flat_map(|&row| outcomes.row(row)).map(|outcome| f64::from(outcome.weight)).sum();
     if total > 0.0 { rows.len() as f64 / total } else { 0.0 }
 }

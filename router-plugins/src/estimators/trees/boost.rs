@@ -16,6 +16,10 @@ use crate::nn::kernels::{cross_entropy, sigmoid};
 const FOLDS: usize = 5;
 /// Trees at most where their number is chosen.
 const MOST: usize = 200;
+/// Trees that are grown for all models before anybody looks.
+const TURN: usize = 10;
+/// Trees without a smaller held-out loss after which no more are tried.
+const PATIENCE: usize = 30;
 /// Trees where nothing can be held out.
 const UNINFORMED: usize = 50;
 
@@ -27,24 +31,46 @@ struct Observed {
     weights: Vec<f32>,
 }
 
-/// The sum of one model's trees.
+/// The sum of one model's trees so far.
 struct Boosted {
     start: f32,
     trees: Vec<Tree>,
     /// The held-out loss after every tree.
     losses: Vec<f64>,
+    train: Observed,
+    held_out: Observed,
+    /// The logit of every prompt of the set, by the trees so far.
+    scores: Vec<f32>,
+    derivatives: Vec<Derivative>,
+    /// That of every held-out outcome.
+    of_held_out: Vec<f32>,
+}
+
+/// What trees are grown on.
+struct Ground<'a> {
+    config: &'a TreesConfig,
+    bins: &'a Bins,
+    embeddings: MatrixView<'a>,
 }
 
 pub(super) fn fit(config: &TreesConfig, set: &TrainingSet, tasks: &Tasks, cx: &FitContext) -> Result<TreesEstimator> {
     cx.check_cancelled()?;
     set.embeddings().check_finite("embeddings")?;
     let bins = Bins::new(set.embeddings(), config.bins);
+    let ground = Ground { config, bins: &bins, embeddings: set.embeddings() };
     let all: Vec<usize> = (0..set.len()).collect();
     let count = match config.trees {
         Some(count) => count,
-        None => choose_count(config, set, &bins, cx)?,
+        None => choose_count(&ground, set, cx)?,
     };
-    let models = boost(config, set, &bins, &all, &[], count, cx)?;
+    let mut models = begin(set, &all, &[]);
+    let bar = cx.begin("trees", Some(models.len() as u64));
+    let columns = ground.columns(0..count, cx);
+    models.par_iter_mut().flatten().try_for_each(|model| {
+        model.grow(&ground, &columns, cx)?;
+        bar.advance(1);
+        Ok::<(), Error>(())
+    })?;
     // Without outcomes: no tree, and the logit of the others' mean.
     let fallback = |model: usize| logit(tasks.global()[model]);
     let start = models.iter().enumerate().map(|(at, of)| of.as_ref().map_or(fallback(at), |of| of.start)).collect();
@@ -57,56 +83,53 @@ pub(super) fn fit(config: &TreesConfig, set: &TrainingSet, tasks: &Tasks, cx: &F
     TreesEstimator::new(DecisionTrees::new(&trees, set.embeddings().cols(), 1)?, start, counts)
 }
 
-fn choose_count(config: &TreesConfig, set: &TrainingSet, bins: &Bins, cx: &FitContext) -> Result<usize> {
+/// The number of trees of the smallest held-out loss: trees are grown for all models in turns, until the loss has not fallen for some.
+fn choose_count(ground: &Ground<'_>, set: &TrainingSet, cx: &FitContext) -> Result<usize> {
     let Some(folds) = set.folds(FOLDS, &cx.seed().child("folds")) else { return Ok(UNINFORMED) };
     let (train, held_out) = folds.split(0);
-    let models = boost(config, set, bins, &train, &held_out, MOST, &cx.child("choosing trees"))?;
-    let mut totals = vec![0.0f64; MOST + 1];
-    for of in models.iter().flatten() {
-        // A model without another tree stays as it is.
-        let last = of.losses.last().copied().unwrap_or(0.0);
-        for (at, total) in totals.iter_mut().enumerate() {
-            *total += of.losses.get(at).copied().unwrap_or(last);
+    let mut models = begin(set, &train, &held_out);
+    let cx = &cx.child("choosing trees");
+    let bar = cx.begin("choosing trees", Some(MOST as u64));
+    let total = |models: &[Option<Boosted>], count: usize| -> f64 {
+        models.iter().flatten().map(|of| of.losses.get(count).or(of.losses.last()).copied().unwrap_or(0.0)).sum()
+    };
+    let mut best = (0, total(&models, 0));
+    for first in (0..MOST).step_by(TURN) {
+        let columns = ground.columns(first..first + TURN, cx);
+        models.par_iter_mut().flatten().try_for_each(|model| model.grow(ground, &columns, cx))?;
+        bar.advance(TURN as u64);
+        for count in first + 1..=first + TURN {
+            let total = total(&models, count);
+            if total < best.1 {
+                best = (count, total);
+            }
         }
-    }
-    let mut best = (0, f64::INFINITY);
-    for (count, &total) in totals.iter().enumerate() {
-        if total < best.1 {
-            best = (count, total);
+        if first + TURN >= best.0 + PATIENCE {
+            break;
         }
     }
     Ok(best.0)
 }
 
-/// Boosts every model on the rows `train`; `None` for one without outcomes there.
-fn boost(
-    config: &TreesConfig,
-    set: &TrainingSet,
-    bins: &Bins,
-    train: &[usize],
-    held_out: &[usize],
-    count: usize,
-    cx: &FitContext,
-) -> Result<Vec<Option<Boosted>>> {
-    let (train, held_out) = (observed(set, train), observed(set, held_out));
-    let bar = cx.begin("trees", Some(train.len() as u64));
-    let columns: Vec<Vec<usize>> = (0..count)
-        .map(|tree| {
-            let looked_at = ((bins.columns() as f64 * config.features).ceil() as usize).min(bins.columns());
-            let mut drawn = sample(&mut cx.stream(&format!("tree {tree}")), bins.columns(), looked_at).into_vec();
-            drawn.sort_unstable();
-            drawn
-        })
-        .collect();
-    train
-        .par_iter()
-        .zip(&held_out)
-        .map(|(train, held_out)| {
-            let boosted = boost_one(config, bins, train, held_out, &columns, set.embeddings(), cx)?;
-            bar.advance(1);
-            Ok(boosted)
-        })
-        .collect()
+impl Ground<'_> {
+    /// The looked-at columns of these trees, the same for every model.
+    fn columns(&self, trees: std::ops::Range<usize>, cx: &FitContext) -> Vec<Vec<usize>> {
+        let of_all = self.bins.columns();
+        let looked_at = ((of_all as f64 * self.config.features).ceil() as usize).min(of_all);
+        trees
+            .map(|tree| {
+                let mut drawn = sample(&mut cx.stream(&format!("tree {tree}")), of_all, looked_at).into_vec();
+                drawn.sort_unstable();
+                drawn
+            })
+            .collect()
+    }
+}
+
+/// No tree yet for the models with outcomes on the rows `train`; `None` for the others.
+fn begin(set: &TrainingSet, train: &[usize], held_out: &[usize]) -> Vec<Option<Boosted>> {
+    let both = observed(set, train).into_iter().zip(observed(set, held_out));
+    both.map(|(train, held_out)| Boosted::begin(train, held_out, set.len())).collect()
 }
 
 /// The outcomes of every model on `rows`.
@@ -123,49 +146,55 @@ fn observed(set: &TrainingSet, rows: &[usize]) -> Vec<Observed> {
     of_models
 }
 
-fn boost_one(
-    config: &TreesConfig,
-    bins: &Bins,
-    train: &Observed,
-    held_out: &Observed,
-    columns: &[Vec<usize>],
-    embeddings: MatrixView<'_>,
-    cx: &FitContext,
-) -> Result<Option<Boosted>> {
-    let weight: f64 = train.weights.iter().map(|&weight| f64::from(weight)).sum();
-    if train.rows.is_empty() {
-        return Ok(None);
-    }
-    let answered: f64 = train.targets.iter().zip(&train.weights).map(|(&q, &w)| f64::from(q) * f64::from(w)).sum();
-    let start = logit(answered / weight);
-    let mut scores = vec![start; embeddings.rows()];
-    let mut derivatives = vec![Derivative::default(); embeddings.rows()];
-    let mut rows = train.rows.clone();
-    let mut of_held_out = vec![start; held_out.rows.len()];
-    let mut boosted = Boosted { start, trees: Vec::new(), losses: Vec::new() };
-    boosted.losses.push(loss(&of_held_out, held_out));
-    for columns in columns {
-        cx.check_cancelled()?;
-        for ((&row, &target), &weight) in train.rows.iter().zip(&train.targets).zip(&train.weights) {
-            let probability = sigmoid(scores[row as usize]);
-            derivatives[row as usize] = Derivative {
-                gradient: weight * (probability - target),
-                // Never so flat that a leaf jumps.
-                curvature: weight * (probability * (1.0 - probability)).max(1e-6),
-            };
+impl Boosted {
+    fn begin(train: Observed, held_out: Observed, prompts: usize) -> Option<Self> {
+        if train.rows.is_empty() {
+            return None;
         }
-        rows.copy_from_slice(&train.rows);
-        let tree = Grower { config, bins, columns }.grow(&mut rows, &derivatives, &mut scores);
-        if !held_out.rows.is_empty() {
-            let one = DecisionTrees::new(std::slice::from_ref(&tree), embeddings.cols(), 1)?;
-            for (score, &row) in of_held_out.iter_mut().zip(&held_out.rows) {
-                *score += one.leaf(0, embeddings.row(row as usize)).into_iter().flatten().sum::<f32>();
+        let weight: f64 = train.weights.iter().map(|&weight| f64::from(weight)).sum();
+        let answered: f64 = train.targets.iter().zip(&train.weights).map(|(&q, &w)| f64::from(q) * f64::from(w)).sum();
+        let start = logit(answered / weight);
+        let of_held_out = vec![start; held_out.rows.len()];
+        Some(Self {
+            start,
+            trees: Vec::new(),
+            losses: vec![loss(&of_held_out, &held_out)],
+            train,
+            held_out,
+            scores: vec![start; prompts],
+            derivatives: vec![Derivative::default(); prompts],
+            of_held_out,
+        })
+    }
+
+    /// Adds a tree for each of `columns`.
+    fn grow(&mut self, ground: &Ground<'_>, columns: &[Vec<usize>], cx: &FitContext) -> Result<()> {
+        let Self { trees, losses, train, held_out, scores, derivatives, of_held_out, .. } = self;
+        let mut rows = train.rows.clone();
+        for columns in columns {
+            cx.check_cancelled()?;
+            for ((&row, &target), &weight) in train.rows.iter().zip(&train.targets).zip(&train.weights) {
+                let probability = sigmoid(scores[row as usize]);
+                derivatives[row as usize] = Derivative {
+                    gradient: weight * (probability - target),
+                    // Never so flat that a leaf jumps.
+                    curvature: weight * (probability * (1.0 - probability)).max(1e-6),
+                };
             }
-            boosted.losses.push(loss(&of_held_out, held_out));
+            rows.copy_from_slice(&train.rows);
+            let tree =
+                Grower { config: ground.config, bins: ground.bins, columns }.grow(&mut rows, derivatives, scores);
+            if !held_out.rows.is_empty() {
+                let one = DecisionTrees::new(std::slice::from_ref(&tree), ground.embeddings.cols(), 1)?;
+                for (score, &row) in of_held_out.iter_mut().zip(&held_out.rows) {
+                    *score += one.leaf(0, ground.embeddings.row(row as usize)).into_iter().flatten().sum::<f32>();
+                }
+                losses.push(loss(of_held_out, held_out));
+            }
+            trees.push(tree);
         }
-        boosted.trees.push(tree);
+        Ok(())
     }
-    Ok(Some(boosted))
 }
 
 fn loss(scores: &[f32], observed: &Observed) -> f64 {
