@@ -53,12 +53,6 @@ impl Serving {
         Self { process, url, _directory: directory }
     }
 
-    /// Ends it as nothing can be ended that has a say in it.
-    pub(crate) fn kill(&self) {
-        let killed = Command::new("kill").args(["-KILL", &self.process.id().to_string()]).status().unwrap();
-        assert!(killed.success());
-    }
-
     fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         let (status, _, text) = self.try_post(path, body).unwrap();
         (status, serde_json::from_str(&text).unwrap())
