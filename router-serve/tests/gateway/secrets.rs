@@ -50,7 +50,7 @@ async fn keys_are_sent_and_never_told() {
     let mut told = String::new();
     for fields in [json!({}), json!({}), json!({ "stream": true }), json!({})] {
         let answer = running.client.chat("auto", SUM, fields).await;
-        told += &format!("{:?}\n{}\n", answer.headers, answer.text);
+        told.extend([format!("{:?}\n", answer.headers), answer.text, "\n".to_owned()]);
     }
     for path in ["/metrics", "/readyz", "/v1/models"] {
         told += &running.client.get(path).await.text;

@@ -35,12 +35,12 @@ pub(crate) fn registry() -> Registry {
 /// An artifact of a router for sums and poems.
 pub(crate) fn artifact() -> &'static std::path::Path {
     static ARTIFACT: OnceLock<TempDir> = OnceLock::new();
+    static PATH: OnceLock<std::path::PathBuf> = OnceLock::new();
     let directory = ARTIFACT.get_or_init(|| {
         let directory = TempDir::new().unwrap();
         fit().save(directory.path().join("artifact")).unwrap();
         directory
     });
-    static PATH: OnceLock<std::path::PathBuf> = OnceLock::new();
     PATH.get_or_init(|| directory.path().join("artifact"))
 }
 
