@@ -3,9 +3,14 @@
     python -m venv venv && venv/bin/pip install scikit-learn
     cargo build --release -p router-benches --bin router-estimator-peer
     venv/bin/python compare.py DATA_DIR CONFIG.toml [--threads 2]
+    venv/bin/pip install torch torch-geometric routellm llmrouter-lib
+    venv/bin/python compare.py DATA_DIR CONFIG.toml --only matrix-factorization graph-attention
 
 CONFIG.toml names the embedder (and any cheap estimator). Quality is what the best-estimated model reached on held-out prompts. Equal
 hyperparameters are given to both where the methods have them in common. Missing outcomes are left out of a model's fit here.
+
+`matrix-factorization` is held against the training code of routellm, `graph-attention` against the graph network of llmrouter-lib (`graph_nn`); both only where they are named, since
+they need PyTorch.
 """
 
 import argparse
@@ -45,6 +50,11 @@ OURS = {
     "svm": {"penalty": 30.0},
     "mlp": {"hidden": [128], "dropout": 0.0, "epochs": 10, "batch_size": 128, "learning_rate": 0.001,
             "weight_decay": 0.0, "held_out": 0.0, "members": 1},
+    # As many pairs a prompt and epoch as the peer is given; RouteLLM's dimension and step size.
+    "matrix-factorization": {"loss": "pairs", "rank": 128, "dropout": 0.0, "epochs": 20, "batch_size": 32, "learning_rate": 0.003,
+                             "weight_decay": 0.0, "held_out": 0.0, "members": 1},
+    # The methods differ too much for equal parameters: ours by its defaults with one network, the peer by its example's.
+    "graph-attention": {"members": 1},
     "trees": {"trees": 30, "depth": 3, "minimum_leaf": 20, "penalty": 1.0, "learning_rate": 0.1, "features": 1.0, "bins": 64},
 }
 
@@ -121,7 +131,99 @@ class Mlp(Joint):
         super().fit(x, quality)
 
 
+class RouteLlm:
+    """RouteLLM's matrix factorization with its own loop, on 64 pairs a prompt."""
+
+    def fit(self, x, quality):
+        import sys as system
+        import types
+
+        import torch
+
+        # Its model module asks for a client of an embedding service when it is imported; embeddings are given here.
+        client = types.ModuleType("routellm.routers.similarity_weighted.utils")
+        client.OPENAI_CLIENT = None
+        system.modules[client.__name__] = client
+        from routellm.routers.matrix_factorization import train_matrix_factorization as routellm
+
+        torch.set_num_threads(arguments.threads)
+        draw = numpy.random.default_rng(0)
+        names = list(routellm.MODEL_IDS)
+        pairs = []
+        for row, of_row in enumerate(quality):
+            a, b = draw.integers(0, len(of_row), size=(2, 64))
+            for a, b in zip(a, b):
+                if min(of_row[a], of_row[b]) >= 0 and of_row[a] != of_row[b]:
+                    winner = "model_a" if of_row[a] > of_row[b] else "model_b"
+                    pairs.append({"model_a": names[a], "model_b": names[b], "winner": winner, "idx": row})
+        with tempfile.NamedTemporaryFile(suffix=".npy") as file:
+            numpy.save(file.name, x)
+            self.net = routellm.MFModel_Train(128, len(names), len(x), text_dim=x.shape[1], npy_path=file.name)
+        batches = routellm.PairwiseDataset(pairs).get_dataloaders(batch_size=64, shuffle=True)
+        routellm.train_loops(
+            self.net, batches, None, lr=0.003, weight_decay=0.0, alpha=0.1, num_epochs=20, device="cpu",
+            evaluator=lambda net, batches, device: (0.0, 0.0))
+        self.models = quality.shape[1]
+
+    def predict(self, x):
+        import torch
+
+        with torch.no_grad():
+            vectors = torch.nn.functional.normalize(self.net.P.weight[: self.models], dim=1) * self.net.classifier.weight
+            return (self.net.text_proj(torch.from_numpy(numpy.ascontiguousarray(x))) @ vectors.T).numpy()
+
+
+class LlmRouterGraph:
+    """The graph network of llmrouter-lib, its models told apart by unit vectors; a tenth of the prompts chooses the epoch."""
+
+    def data(self, x, edges, mask, seen):
+        import torch
+
+        n, m = edges.shape
+        data = self.graph.FormData("cpu").formulation(
+            query_feature=x, llm_feature=numpy.eye(m), org_node=[row for row in range(n) for _ in range(m)],
+            des_node=list(range(m)) * n, edge_feature=edges.reshape(-1), label=edges.reshape(-1),
+            edge_mask=torch.tensor(mask), train_mask=torch.tensor(seen), valide_mask=torch.zeros(n * m, dtype=torch.bool),
+            test_mask=torch.zeros(n * m, dtype=torch.bool))
+        return data
+
+    def fit(self, x, quality):
+        import contextlib
+        import importlib.util
+        import io
+
+        import torch
+
+        # The module by its file: its package imports a web interface.
+        place = importlib.util.find_spec("llmrouter").submodule_search_locations[0]
+        spec = importlib.util.spec_from_file_location("graph_nn", f"{place}/models/graphrouter/graph_nn.py")
+        self.graph = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(self.graph)
+        torch.set_num_threads(arguments.threads)
+        torch.manual_seed(0)
+        self.x, (n, m) = x, quality.shape
+        self.edges = numpy.maximum(quality, 0)
+        trained = numpy.repeat(numpy.arange(n) % 10 > 0, m)
+        with tempfile.TemporaryDirectory() as out:
+            config = {"learning_rate": 0.001, "weight_decay": 1e-4, "train_epoch": 100, "batch_size": 4, "train_mask_rate": 0.3,
+                      "llm_num": m, "model_path": f"{out}/model.pt"}
+            self.net = self.graph.GNNPredictor(x.shape[1], m, 32, 1, config, "cpu")
+            with contextlib.redirect_stdout(io.StringIO()):
+                self.net.train_validate(self.data(x, self.edges, trained, trained), self.data(x, self.edges, ~trained, trained))
+            self.net.model.load_state_dict(torch.load(f"{out}/model.pt"))
+
+    def predict(self, x):
+        n, m = self.edges.shape
+        # New prompts join the training graph, as it predicts.
+        edges = numpy.vstack([self.edges, numpy.zeros((len(x), m))])
+        is_new = numpy.arange(len(edges) * m) >= n * m
+        best = self.net.predict(self.data(numpy.vstack([self.x, x]), edges, is_new, ~is_new))
+        return numpy.eye(m)[best.numpy()]
+
+
 PEERS = {
+    "matrix-factorization": RouteLlm,
+    "graph-attention": LlmRouterGraph,
     "neighbors": lambda: Joint(lambda: KNeighborsRegressor(40, algorithm="brute"), lambda m, x: m.predict(x), unit),
     "clusters": Clusters,
     "ridge": lambda: PerModel(lambda: Ridge(alpha=30.0), lambda m, x: m.predict(x), True),
@@ -159,7 +261,7 @@ class Svm:
 
 def main():
     root = pathlib.Path(__file__).resolve().parents[3]
-    names = arguments.only or list(OURS)
+    names = arguments.only or [name for name in OURS if name not in ("matrix-factorization", "graph-attention")]
     with tempfile.TemporaryDirectory() as out:
         command = [str(root / "target/release/router-estimator-peer"), arguments.data, arguments.config, out]
         command += [f"{name}={json.dumps(OURS[name])}" for name in names]
@@ -169,7 +271,7 @@ def main():
         x = numpy.fromfile(f"{out}/embeddings.f32", "<f4").reshape(shape["n"], shape["d"])
         quality = numpy.fromfile(f"{out}/quality.f32", "<f4").reshape(shape["n"], shape["m"])
         folds = numpy.fromfile(f"{out}/folds.u32", "<u4")
-    print(f"{'':12} {'quality':>8} {'peer':>8} {'fit s':>8} {'peer':>8} {'ratio':>6} {'us':>8} {'peer':>8} {'ratio':>6}")
+    print(f"{'':20} {'quality':>8} {'peer':>8} {'fit s':>8} {'peer':>8} {'ratio':>6} {'us':>8} {'peer':>8} {'ratio':>6}")
     for mine in ours["estimators"]:
         name = mine["name"]
         fit_seconds = predict_seconds = total = 0.0
@@ -189,7 +291,7 @@ def main():
         fit_seconds /= ours["folds"]
         micros = 1e6 * predict_seconds / len(x)
         print(
-            f"{name:12} {mine['quality']:8.4f} {total / len(x):8.4f} {mine['fit_seconds']:8.3f} {fit_seconds:8.3f} "
+            f"{name:20} {mine['quality']:8.4f} {total / len(x):8.4f} {mine['fit_seconds']:8.3f} {fit_seconds:8.3f} "
             f"{fit_seconds / mine['fit_seconds']:6.1f} {mine['microseconds_per_prompt']:8.1f} {micros:8.1f} "
             f"{micros / mine['microseconds_per_prompt']:6.1f}"
         )
