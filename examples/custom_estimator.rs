@@ -29,6 +29,7 @@ impl PluginConfig for LengthConfig {
     const NAME: &'static str = "length";
     const SUMMARY: &'static str = "Every model's mean quality on prompts of about the same length.";
     const SOURCE: &'static str = "this example";
+    const COST: &'static str = "fit O(n log n + outcomes); O(m) a prompt";
     const EXAMPLE: &'static str = "classes = 4";
 }
 

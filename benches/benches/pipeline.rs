@@ -7,7 +7,7 @@
 )]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use router_benches::{SIZES, World, registry};
+use router_benches::{Size, World, registry};
 use router_core::pipeline::RouteBuffers;
 use router_core::{Decision, PromptsView, Router, RouterConfig, UnfittedRouter};
 
@@ -16,7 +16,7 @@ const FINEROUTER: &str = include_str!("../../docs/configs/finerouter.toml");
 fn pipeline(criterion: &mut Criterion) {
     let registry = registry();
     let config = RouterConfig::from_toml(FINEROUTER, "finerouter.toml").unwrap();
-    let size = SIZES[0];
+    let size = Size { n: 500, d: 128, m: 10, tasks: 10 };
     let world = World::new(size);
     let unfitted = UnfittedRouter::from_config(&config, &registry).unwrap();
     let mut group = criterion.benchmark_group("pipeline");

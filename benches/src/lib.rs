@@ -1,12 +1,18 @@
-//! What the benches share: worlds of any size with planted tasks, and the registered plugins of a role.
+//! What the benches share: worlds of any size with planted tasks, the registered plugins of a role, and the benches of every role,
+//! which a crate of plugins runs over its own by one line ([`benches!`]).
 #![allow(
     clippy::expect_used,
     clippy::missing_panics_doc,
     clippy::needless_for_each,
+    clippy::panic,
     reason = "a bench that cannot set up its world has nothing to measure"
 )]
 
 pub mod decisions;
+pub mod suite;
+
+#[doc(hidden)]
+pub use suite::private as __private;
 
 use std::sync::Arc;
 
@@ -36,13 +42,6 @@ impl std::fmt::Display for Size {
     }
 }
 
-/// The sizes that every bench runs on; the second grows n, the third m and the number of tasks.
-pub const SIZES: [Size; 3] = [
-    Size { n: 500, d: 128, m: 10, tasks: 10 },
-    Size { n: 2_000, d: 128, m: 10, tasks: 10 },
-    Size { n: 500, d: 128, m: 40, tasks: 40 },
-];
-
 /// Embeddings around planted centers, and outcomes by task and model.
 pub struct World {
     /// Prompts, models and outcomes.
@@ -53,6 +52,7 @@ pub struct World {
     pub tasks: Tasks,
     /// Every prompt certain of its planted task.
     pub distribution: TaskDistribution,
+    size: Size,
 }
 
 impl World {
@@ -75,7 +75,7 @@ impl World {
             .map(|row| {
                 (0..size.m)
                     .map(|model| {
-                        let skill = if (row % size.tasks) % size.m == model { 0.9 } else { 0.4 };
+                        let skill = skill(size, row, model);
                         Outcome::new(model, f32::from(u8::from(stream.random::<f32>() < skill)))
                     })
                     .collect()
@@ -98,13 +98,22 @@ impl World {
         let assignments: Vec<Option<TaskId>> = map.assignments().to_vec();
         let tasks = Tasks::profile(&set, map, &TasksConfig::default()).expect("tasks");
         let distribution = TaskDistribution::certain(&assignments, tasks.count()).expect("tasks");
-        Self { dataset, embeddings, tasks, distribution }
+        Self { dataset, embeddings, tasks, distribution, size }
+    }
+
+    /// The probability that `model` answers prompt `row` well: 0.9 for the model of its task, 0.4 for any other.
+    pub fn skill(&self, row: usize, model: usize) -> f32 {
+        skill(self.size, row, model)
     }
 
     /// The prompts with their embeddings, for fitting.
     pub fn training_set(&self) -> TrainingSet {
         TrainingSet::new(Arc::clone(&self.dataset), Arc::clone(&self.embeddings)).expect("a training set")
     }
+}
+
+fn skill(size: Size, row: usize, model: usize) -> f32 {
+    if (row % size.tasks) % size.m == model { 0.9 } else { 0.4 }
 }
 
 /// The built-in registry.

@@ -56,6 +56,7 @@ mod ranged {
         const NAME: &'static str = "ranged";
         const SUMMARY: &'static str = "Has parameters to be wrong about.";
         const SOURCE: &'static str = "this project";
+        const COST: &'static str = "whatever it takes";
         const EXAMPLE: &'static str = "neighbors = 10";
     }
 

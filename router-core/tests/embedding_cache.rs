@@ -42,6 +42,7 @@ impl PluginConfig for SlowConfig {
     const NAME: &'static str = "slow";
     const SUMMARY: &'static str = "Counts what it is asked for.";
     const SOURCE: &'static str = "this project";
+    const COST: &'static str = "whatever it takes";
     const EXAMPLE: &'static str = "";
 }
 

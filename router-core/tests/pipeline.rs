@@ -58,6 +58,7 @@ mod memory {
         const NAME: &'static str = "memory";
         const SUMMARY: &'static str = "Remembers what it has seen.";
         const SOURCE: &'static str = "this project";
+        const COST: &'static str = "whatever it takes";
         const EXAMPLE: &'static str = "";
     }
 
@@ -107,6 +108,7 @@ mod memory {
         const NAME: &'static str = "last";
         const SUMMARY: &'static str = "Takes the last part, and writes down what it was fitted on.";
         const SOURCE: &'static str = "this project";
+        const COST: &'static str = "whatever it takes";
         const EXAMPLE: &'static str = "";
     }
 
@@ -171,6 +173,7 @@ mod recall {
                 const NAME: &'static str = $name;
                 const SUMMARY: &'static str = "For one test.";
                 const SOURCE: &'static str = "this project";
+                const COST: &'static str = "whatever it takes";
                 const EXAMPLE: &'static str = "";
             }
         };

@@ -1,5 +1,6 @@
 //! The commands, a file each.
 
+mod bench_report;
 mod compare;
 mod data;
 mod demo;
@@ -7,6 +8,7 @@ mod drift;
 mod embedder;
 mod eval;
 mod experiment;
+mod new;
 pub(crate) mod onboard;
 mod plugins;
 mod requests;
@@ -143,6 +145,8 @@ fn dispatch(command: &Command, session: &mut Session) -> Result<u8> {
         Command::Compare(arguments) => compare::run(arguments, session)?,
         Command::Drift(arguments) => return drift::run(arguments, session),
         Command::Onboard(arguments) => onboard::run(arguments, session)?,
+        Command::BenchReport(arguments) => bench_report::run(arguments, session)?,
+        Command::New(arguments) => new::run(arguments, session)?,
         Command::Plugins(arguments) => plugins::run(arguments, session)?,
         Command::Schema(arguments) => schema::run(arguments, session)?,
         Command::Serve(arguments) => serve::run(arguments, session)?,

@@ -14,7 +14,8 @@ fn help(arguments: &[&str]) -> String {
 #[test]
 fn every_command_helps() {
     insta::assert_snapshot!("router", help(&[]));
-    let commands: [&[&str]; 25] = [
+    let commands: [&[&str]; 27] = [
+        &["bench-report"],
         &["compare"],
         &["data"],
         &["data", "check"],
@@ -31,6 +32,7 @@ fn every_command_helps() {
         &["eval"],
         &["experiment"],
         &["experiment", "compare"],
+        &["new"],
         &["onboard"],
         &["onboard", "choose"],
         &["onboard", "place"],
@@ -66,6 +68,8 @@ fn help_lists_no_command_that_is_not_there() {
             "drift",
             "onboard",
             "embedder",
+            "bench-report",
+            "new",
             "plugins",
             "schema"
         ]

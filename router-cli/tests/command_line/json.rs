@@ -35,7 +35,9 @@ fn every_command_prints_one_document() {
             assert!(plugin[field].as_str().is_some_and(|text| !text.is_empty()), "{plugin}");
         }
     }
-    assert!(read(&["plugins", "embedder/hashing"])["parameters"].as_array().is_some_and(|all| !all.is_empty()));
+    let hashing = read(&["plugins", "embedder/hashing"]);
+    assert!(hashing["parameters"].as_array().is_some_and(|all| !all.is_empty()));
+    assert!(hashing["cost"].as_str().is_some_and(|text| text.contains("O(")));
     assert_eq!(read(&["schema"])["title"], "RouterConfig");
     let decision = read(&["route", "--router", "artifact", "Write a poem about a river, with rhyme and verse."]);
     assert_eq!(decision["model"], "poet");

@@ -8,6 +8,7 @@
 )]
 
 mod bad_input;
+mod bench_report;
 mod compare;
 mod demo;
 mod drift;
@@ -20,6 +21,7 @@ mod formats;
 mod help;
 mod json;
 mod onboard;
+mod reference;
 mod releases;
 mod round_trip;
 mod route;

@@ -21,6 +21,8 @@ pub trait PluginConfig: Serialize + DeserializeOwned + JsonSchema + Send + Sync 
     const SUMMARY: &'static str;
     /// Where the algorithm comes from: a paper with its arXiv number or venue, or "this project".
     const SOURCE: &'static str;
+    /// What it costs, in n prompts, d dimensions, m models and its parameters: fitting, then a prompt, and memory where that matters.
+    const COST: &'static str;
     /// A configuration in TOML, without `use`, that a reader could start from. It is tested.
     const EXAMPLE: &'static str;
 

@@ -41,6 +41,7 @@ impl<R: Role> Entry<R> {
                 name: C::NAME,
                 summary: C::SUMMARY,
                 source: C::SOURCE,
+                cost: C::COST,
                 origin,
                 example: C::EXAMPLE,
                 format: C::FORMAT,
@@ -67,6 +68,8 @@ pub struct PluginInfo {
     pub summary: &'static str,
     /// The paper it comes from.
     pub source: &'static str,
+    /// What fitting and a prompt cost.
+    pub cost: &'static str,
     /// The crate that registered it.
     pub origin: &'static str,
     /// An example configuration in TOML, without `use`.

@@ -36,6 +36,7 @@ macro_rules! minimal {
             const NAME: &'static str = $name;
             const SUMMARY: &'static str = $summary;
             const SOURCE: &'static str = "this project";
+            const COST: &'static str = "what reading its input takes";
             const EXAMPLE: &'static str = "";
         }
     };

@@ -27,7 +27,8 @@ pub(super) const CASES: &[Case] = &[
 fn example(subject: &Subject<'_>) -> Verdict {
     let info = subject.registry.list().into_iter().find(|info| info.role == subject.role && info.name == subject.name);
     let info = info.ok_or("it is not registered")?;
-    ensure(!info.summary.is_empty() && !info.source.is_empty(), || "summary or source is empty".to_owned())?;
+    let empty = [info.summary, info.source, info.cost].iter().any(|text| text.is_empty());
+    ensure(!empty, || "summary, source or cost is empty".to_owned())?;
     let named = info.name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-');
     ensure(named, || format!("`{}` is not lower-case words with hyphens", info.name))?;
     let parameters: toml::Table =

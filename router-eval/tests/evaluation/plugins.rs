@@ -33,6 +33,7 @@ macro_rules! plugin {
             const NAME: &'static str = $name;
             const SUMMARY: &'static str = "For tests.";
             const SOURCE: &'static str = "this project";
+            const COST: &'static str = "whatever it takes";
             const EXAMPLE: &'static str = "";
         }
 

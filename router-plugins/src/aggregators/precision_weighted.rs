@@ -35,6 +35,7 @@ impl PluginConfig for PrecisionWeightedConfig {
     const NAME: &'static str = "precision-weighted";
     const SUMMARY: &'static str = "The mean of the parts, each weighed by the inverse of its variance";
     const SOURCE: &'static str = "Cochran, Journal of the Royal Statistical Society, supplement 4 (1937)";
+    const COST: &'static str = "nothing to fit; O(parts m) a prompt";
     const EXAMPLE: &'static str = "minimum_variance = 0.001\n";
 }
 

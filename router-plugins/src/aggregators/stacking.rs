@@ -51,6 +51,7 @@ impl PluginConfig for StackingConfig {
     const SUMMARY: &'static str =
         "Non-negative least squares of held-out outcomes on the parts, and an intercept a model";
     const SOURCE: &'static str = "Breiman, Stacked regressions, Machine Learning 24 (1996)";
+    const COST: &'static str = "fit a cross-fit and O(outcomes parts^2); O(parts m) a prompt";
     const EXAMPLE: &'static str = "intercept_shrinkage = 50.0\n";
 }
 

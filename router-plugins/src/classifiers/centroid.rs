@@ -50,6 +50,7 @@ impl PluginConfig for CentroidConfig {
     const SUMMARY: &'static str =
         "The task with the nearest center, no task below a confidence chosen on held-out prompts";
     const SOURCE: &'static str = "Snell, Swersky and Zemel, Prototypical Networks, NeurIPS 2017, under the cosine";
+    const COST: &'static str = "fit O(n d); O(d tasks) a prompt";
     const EXAMPLE: &'static str = "temperature = 0.5\nheld_out_share = 0.2\n";
 }
 

@@ -59,6 +59,8 @@ impl PluginConfig for NeighborsConfig {
     const NAME: &'static str = "neighbors";
     const SUMMARY: &'static str = "A vote of the nearest training prompts, no task below a confidence";
     const SOURCE: &'static str = "Dudani, The Distance-Weighted k-Nearest-Neighbor Rule, IEEE SMC 6 (1976)";
+    const COST: &'static str =
+        "fit a search of the held-out prompts among the others; O(n d) a prompt exactly, O(d log n) approximately";
     const EXAMPLE: &'static str = "k = 40\ntemperature = 0.05\n";
 }
 

@@ -33,6 +33,7 @@ impl PluginConfig for LabelsConfig {
     const NAME: &'static str = "labels";
     const SUMMARY: &'static str = "A task for every benchmark label, or for every tag of a prefix";
     const SOURCE: &'static str = "this project";
+    const COST: &'static str = "O(n log n)";
     const EXAMPLE: &'static str = "tag_prefix = \"intent:\"\nminimum_size = 20\n";
 }
 

@@ -76,6 +76,7 @@ impl PluginConfig for ConcatConfig {
     const NAME: &'static str = "concat";
     const SUMMARY: &'static str = "Several embedders side by side, each with a weight";
     const SOURCE: &'static str = "this project";
+    const COST: &'static str = "that of its parts; d is the sum of theirs";
     const EXAMPLE: &'static str = r#"[[parts]]
 weight = 0.7
 embedder = { use = "hashing", dimension = 512, words = [1, 1], characters = [3, 3], character_weight = 0.7, sublinear = true, lowercase = true, fold_digits = true, hash_seed = 0 }

@@ -27,6 +27,7 @@ impl PluginConfig for FeaturesConfig {
     const SUMMARY: &'static str =
         "Length, scripts, digits, marks of code and formulas, shape of the question: 32 numbers";
     const SOURCE: &'static str = "this project";
+    const COST: &'static str = "O(length) a text; nothing is learned or stored";
     const EXAMPLE: &'static str = "";
 }
 

@@ -63,6 +63,8 @@ impl PluginConfig for PrincipalComponentsConfig {
     const NAME: &'static str = "principal-components";
     const SUMMARY: &'static str = "The leading principal components of another embedder's vectors";
     const SOURCE: &'static str = "Jolliffe, Principal Component Analysis, 2nd edition, Springer (2002)";
+    const COST: &'static str =
+        "beside the inner embedder's D numbers a text: fit O(n D p + p^2 d), p the smaller of n and D; O(D d) a text";
     const EXAMPLE: &'static str = "dimension = 64\nembedder = { use = \"hashing\", dimension = 512, words = [1, 1], characters = [3, 3], character_weight = 0.7, sublinear = true, lowercase = true, fold_digits = true, hash_seed = 0 }\n";
 
     fn prepare(&mut self, registry: &Registry) -> Result<()> {

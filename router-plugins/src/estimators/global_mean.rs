@@ -18,6 +18,7 @@ impl PluginConfig for GlobalMeanConfig {
     const NAME: &'static str = "global-mean";
     const SUMMARY: &'static str = "A model's mean quality over all prompts";
     const SOURCE: &'static str = "the best single model, as in Hu et al., RouterBench, arXiv 2403.12031";
+    const COST: &'static str = "fit O(outcomes); O(m) a prompt";
     const EXAMPLE: &'static str = "";
 }
 

@@ -42,6 +42,7 @@ impl PluginConfig for BudgetConfig {
     const SUMMARY: &'static str = "The best quality within an average cost a prompt, by the dual of the knapsack";
     const SOURCE: &'static str =
         "Sinha and Zoltners, The multiple-choice knapsack problem, Operations Research 27 (1979)";
+    const COST: &'static str = "fit O(n m log(n m)); O(m log m) a prompt";
     const EXAMPLE: &'static str = "budget_usd = 0.002\n";
 }
 

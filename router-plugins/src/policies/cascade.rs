@@ -81,6 +81,7 @@ impl PluginConfig for CascadeConfig {
     const NAME: &'static str = "cascade";
     const SUMMARY: &'static str = "One model after another until an answer is good enough for what the next would cost";
     const SOURCE: &'static str = "FrugalGPT, arXiv 2305.05176; cascade routing, arXiv 2410.10347";
+    const COST: &'static str = "fit a cross-fit and O(n m) for each of ten correlations, with a budget 60 choices of all prompts more; O(steps^3 m) a prompt";
     const EXAMPLE: &'static str = "steps = 2\nbudget_usd = 0.002\n";
 }
 

@@ -55,6 +55,8 @@ impl PluginConfig for CheapestAboveConfig {
     const NAME: &'static str = "cheapest-above";
     const SUMMARY: &'static str = "The cheapest model within a tolerance of the best quality, or above a floor";
     const SOURCE: &'static str = "Feng et al., IPR, arXiv 2509.06274";
+    const COST: &'static str =
+        "nothing to fit, with `confidence` a cross-fit and O(outcomes log outcomes); O(m log m) a prompt";
     const EXAMPLE: &'static str = "tolerance = 0.05\nfloor = 0.9\n";
 
     fn prepare(&mut self, _registry: &Registry) -> Result<()> {

@@ -62,6 +62,7 @@ impl PluginConfig for ComplementarySetConfig {
     const NAME: &'static str = "complementary-set";
     const SUMMARY: &'static str = "Several models at once, the highest expected best answer for their cost";
     const SOURCE: &'static str = "RouteMoA, arXiv 2601.18130; Nemhauser, Wolsey and Fisher (1978)";
+    const COST: &'static str = "fit a cross-fit and O(n m) for each of ten correlations; O(size m) a prompt";
     const EXAMPLE: &'static str = "size = 2\nlambda = 0.5\n";
 }
 

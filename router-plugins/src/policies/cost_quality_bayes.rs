@@ -46,6 +46,7 @@ impl PluginConfig for CostQualityBayesConfig {
     const NAME: &'static str = "cost-quality-bayes";
     const SUMMARY: &'static str = "The least risk, a weighted mean of cost and of what is lacking in quality";
     const SOURCE: &'static str = "Somerstep et al., CARROT, arXiv 2502.03261";
+    const COST: &'static str = "fit O(n m); O(m log m) a prompt";
     const EXAMPLE: &'static str = "cost_weight = 0.3\n";
 }
 

@@ -58,6 +58,7 @@ impl PluginConfig for HybridConfig {
     const NAME: &'static str = "hybrid";
     const SUMMARY: &'static str = "A weak model where it will probably do as well as a strong one";
     const SOURCE: &'static str = "Ding et al., HybridLLM, arXiv 2404.14618";
+    const COST: &'static str = "fit a cross-fit and O(n log n); O(m log m) a prompt";
     const EXAMPLE: &'static str = "tolerance = 0.02\n";
 }
 

@@ -53,6 +53,7 @@ impl PluginConfig for LatencyAwareConfig {
     const NAME: &'static str = "latency-aware";
     const SUMMARY: &'static str = "The highest quality - lambda * cost - penalty * seconds, within a limit of seconds";
     const SOURCE: &'static str = "this project";
+    const COST: &'static str = "fit O(outcomes); O(m log m) a prompt";
     const EXAMPLE: &'static str = "penalty = 0.02\nlimit_seconds = 10.0\n";
 
     fn prepare(&mut self, _registry: &Registry) -> Result<()> {

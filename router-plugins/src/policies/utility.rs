@@ -27,6 +27,7 @@ impl PluginConfig for UtilityConfig {
     const NAME: &'static str = "utility";
     const SUMMARY: &'static str = "The eligible model of the highest quality - lambda * cost";
     const SOURCE: &'static str = "Hu et al., RouterBench, arXiv 2403.12031 (willingness to pay; lambda is its inverse)";
+    const COST: &'static str = "nothing to fit; O(m log m) a prompt, O(m) of it for the choice";
     const EXAMPLE: &'static str = "lambda = 0.5\n";
 }
 

@@ -49,6 +49,8 @@ impl PluginConfig for CalibratedConfig {
     const SUMMARY: &'static str =
         "Another aggregator's estimates, each model's mapped to the quality seen on held-out prompts";
     const SOURCE: &'static str = "Zadrozny and Elkan, KDD 2002; Kull, Silva Filho and Flach, AISTATS 2017";
+    const COST: &'static str =
+        "fit `folds` + 1 fits of the inner aggregator and O(outcomes log outcomes); O(m log outcomes) a prompt";
     const EXAMPLE: &'static str =
         "method = \"beta\"\nfolds = 5\nof = { use = \"stacking\", intercept_shrinkage = 100.0 }\n";
 

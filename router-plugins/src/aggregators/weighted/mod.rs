@@ -52,6 +52,7 @@ impl PluginConfig for WeightedConfig {
     const NAME: &'static str = "weighted";
     const SUMMARY: &'static str = "alpha * prompt scores + (1 - alpha) * task scores, alpha chosen on held-out folds";
     const SOURCE: &'static str = "FineRouter, arXiv 2603.19415";
+    const COST: &'static str = "fit a cross-fit unless alpha is given; O(parts m) a prompt";
     const EXAMPLE: &'static str = "alpha = 0.5\n";
 
     fn prepare(&mut self, _registry: &Registry) -> Result<()> {

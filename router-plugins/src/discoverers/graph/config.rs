@@ -175,6 +175,7 @@ impl PluginConfig for GraphConfig {
     const SUMMARY: &'static str = "Communities of prompts that read alike and rank the models alike";
     const SOURCE: &'static str =
         "FineRouter, arXiv 2603.19415; Leiden: Traag et al. 2019; rank-biased overlap with ties: Corsi and Urbano 2024";
+    const COST: &'static str = "O(n^2 (d + m D)) flops up to `exact_limit` prompts, D depths of the rankings, O(n log n (d + m D)) beyond, and O(n k log n) for Leiden; memory O(n (d + m D + k))";
     const EXAMPLE: &'static str = "neighbors = 30\nagreement = 0.35\nresolution = 1.0\nminimum_size = 10\n";
 }
 

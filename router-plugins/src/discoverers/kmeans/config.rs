@@ -47,6 +47,8 @@ impl PluginConfig for KmeansConfig {
     const NAME: &'static str = "kmeans";
     const SUMMARY: &'static str = "Spherical k-means of the embeddings, k chosen on held-out outcomes";
     const SOURCE: &'static str = "Dhillon and Modha, Machine Learning 42 (2001)";
+    const COST: &'static str =
+        "O(n k d) an iteration and restart, and again for every k that is tried on a part; memory O((n + k) d)";
     const EXAMPLE: &'static str = "k = 12\nrestarts = 8\n";
 }
 

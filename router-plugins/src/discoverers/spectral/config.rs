@@ -100,6 +100,7 @@ impl PluginConfig for SpectralConfig {
     const NAME: &'static str = "spectral";
     const SUMMARY: &'static str = "Clusters of the leading eigenvectors of the graph's normalized Laplacian";
     const SOURCE: &'static str = "Ng, Jordan and Weiss, On Spectral Clustering, NIPS 2002";
+    const COST: &'static str = "O(n^2 (d + m D)) flops for the graph up to `exact_limit` prompts, then block iteration on its edges and O(n k^2) an iteration of k-means; memory O(n (neighbors + k))";
     const EXAMPLE: &'static str = "k = 12\nneighbors = 30\nagreement = 0.35\n";
 }
 

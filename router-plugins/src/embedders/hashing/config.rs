@@ -56,6 +56,7 @@ impl PluginConfig for HashingConfig {
     const NAME: &'static str = "hashing";
     const SUMMARY: &'static str = "Signed hashed n-grams of words and characters: no download, no learning";
     const SOURCE: &'static str = "Weinberger et al., Feature Hashing for Large Scale Multitask Learning, ICML 2009";
+    const COST: &'static str = "O(b log b) a text of b bytes; nothing is learned or stored";
     const EXAMPLE: &'static str = "dimension = 2048\nwords = [1, 1]\ncharacters = [3, 3]\ncharacter_weight = 0.7\n";
 
     fn prepare(&mut self, _registry: &Registry) -> Result<()> {

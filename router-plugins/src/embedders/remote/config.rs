@@ -187,6 +187,7 @@ impl PluginConfig for RemoteConfig {
     const SUMMARY: &'static str =
         "An encoder behind an OpenAI-compatible /v1/embeddings: vLLM, TEI, Ollama, hosted ones";
     const SOURCE: &'static str = "the OpenAI API reference, Create embeddings";
+    const COST: &'static str = "a round trip a batch";
     const EXAMPLE: &'static str = r#"url = "https://api.openai.com/v1"
 model = "text-embedding-3-small"
 dimension = 512

@@ -45,6 +45,7 @@ impl PluginConfig for StaticConfig {
     const NAME: &'static str = "static";
     const SUMMARY: &'static str = "Mean of static token vectors (model2vec, WordLlama): the speed of a table look-up";
     const SOURCE: &'static str = "Tulkens and van Dongen, Model2Vec, 2024; Miller, WordLlama, 2024";
+    const COST: &'static str = "tokenization and O(t d) a text of t tokens; the table of vectors in memory";
     const EXAMPLE: &'static str = "model = \"wordllama\"\nmax_tokens = 16384\n";
 }
 

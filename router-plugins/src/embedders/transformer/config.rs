@@ -29,6 +29,9 @@ pub trait Family: Debug + Clone + Copy + PartialEq + Send + Sync + 'static {
     const ARCHITECTURES: &'static [&'static str];
 }
 
+/// What every encoder of this kind costs.
+const COST: &str = "O(t h (6 h + t)) a layer for a text of t tokens and vectors of h numbers, twice that for the usual wide middle; weights in memory";
+
 /// BERT and RoBERTa.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bert;
@@ -184,6 +187,7 @@ impl PluginConfig for BertConfig {
     const NAME: &'static str = Bert::NAME;
     const SUMMARY: &'static str = Bert::SUMMARY;
     const SOURCE: &'static str = Bert::SOURCE;
+    const COST: &'static str = COST;
     const EXAMPLE: &'static str = Bert::EXAMPLE;
 
     fn prepare(&mut self, _registry: &Registry) -> Result<()> {
@@ -195,6 +199,7 @@ impl PluginConfig for MpnetConfig {
     const NAME: &'static str = Mpnet::NAME;
     const SUMMARY: &'static str = Mpnet::SUMMARY;
     const SOURCE: &'static str = Mpnet::SOURCE;
+    const COST: &'static str = COST;
     const EXAMPLE: &'static str = Mpnet::EXAMPLE;
 
     fn prepare(&mut self, _registry: &Registry) -> Result<()> {

@@ -49,6 +49,7 @@ impl PluginConfig for ClustersConfig {
         "Every model's mean quality in the clusters nearest to the prompt, k by cross-validation";
     const SOURCE: &'static str =
         "Avengers, arXiv 2505.19797; Avengers-Pro, arXiv 2508.12631; UniRoute, arXiv 2502.08773 (section 5.1)";
+    const COST: &'static str = "fit O(n k d) an iteration and restart, about `folds` times the sum over the k that are tried, and O(n m); O(k d + nearest m) a prompt";
     const EXAMPLE: &'static str = "k = 32\nnearest = 2\nshrinkage = 4.0\n";
 }
 

@@ -91,6 +91,7 @@ impl PluginConfig for DualContrastiveConfig {
     const SUMMARY: &'static str =
         "A vector for every model near the prompts that it answers, by two contrastive losses";
     const SOURCE: &'static str = "Chen et al., RouterDC, arXiv 2409.19886 (section 3)";
+    const COST: &'static str = "fit O(epochs n (d r + (positives + negatives) r + m log m)) a member of width r; O(r (d + m)) a prompt and member";
     const EXAMPLE: &'static str = "width = 32\npositives = 2\nlambda = 0.5\n";
 }
 

@@ -39,6 +39,8 @@ impl PluginConfig for ForestConfig {
     const NAME: &'static str = "forest";
     const SUMMARY: &'static str = "Extremely randomized trees, cut where the order of the models changes";
     const SOURCE: &'static str = "Geurts, Ernst and Wehenkel, Extremely randomized trees, Machine Learning 63 (2006)";
+    const COST: &'static str =
+        "fit O(T n d min(m, 32) log n) for T trees, and O(T n m log n) for the leaves; O(T (log n + m)) a prompt";
     const EXAMPLE: &'static str = "trees = 100\nminimum_leaf = 10\n";
 }
 

@@ -74,6 +74,7 @@ impl PluginConfig for GraphAttentionConfig {
     const NAME: &'static str = "graph-attention";
     const SUMMARY: &'static str = "Tasks, prompts and models as a graph whose nodes hear from each other by attention";
     const SOURCE: &'static str = "Feng, Shen and You, GraphRouter, arXiv 2410.03834 (section 3)";
+    const COST: &'static str = "an epoch O((1 + S / batch_size) n r d + n r (r + T + m + m S / batch_size)) a member, of width r, T tasks and a support S; O(r (d + T + m)) a prompt and member";
     const EXAMPLE: &'static str = "width = 16\nclusters = 8\n";
 }
 

@@ -60,6 +60,8 @@ impl PluginConfig for IrtConfig {
     const SUMMARY: &'static str =
         "Item response theory: abilities of models, difficulty and discrimination of the prompt";
     const SOURCE: &'static str = "IRT-Router, arXiv 2506.01048 (MIRT-Router)";
+    const COST: &'static str =
+        "fit O(epochs n k (d + m)) a member, k dimensions of ability; O(k (d + m)) a prompt and member";
     const EXAMPLE: &'static str = "dimensions = 16\n";
 }
 

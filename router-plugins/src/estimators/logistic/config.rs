@@ -34,6 +34,8 @@ impl PluginConfig for LogisticConfig {
     const SUMMARY: &'static str =
         "Logistic regression of every model's quality on the embedding, penalty by cross-validation";
     const SOURCE: &'static str = "Papke and Wooldridge, Econometric methods for fractional response variables (1996); as a router: RouterBench, arXiv 2403.12031";
+    const COST: &'static str =
+        "fit O(n d^2 + g d^3 + t (n m d + m d^2)), t steps, g groups of models with the same prompts; O(m d) a prompt";
     const EXAMPLE: &'static str = "penalty = 3.0\n";
 }
 

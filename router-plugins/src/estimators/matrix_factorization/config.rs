@@ -77,6 +77,7 @@ impl PluginConfig for MatrixFactorizationConfig {
     const NAME: &'static str = "matrix-factorization";
     const SUMMARY: &'static str = "A vector for every model, multiplied with a projection of the prompt's embedding";
     const SOURCE: &'static str = "RouteLLM, arXiv 2406.18665 (section 4.2); EmbedLLM, arXiv 2410.02223";
+    const COST: &'static str = "fit O(epochs n r (d + m)) a member of rank r; O(r (d + m)) a prompt and member";
     const EXAMPLE: &'static str = "rank = 32\nloss = \"pairs\"\n";
 }
 

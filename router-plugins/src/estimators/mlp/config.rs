@@ -67,6 +67,8 @@ impl PluginConfig for MlpConfig {
     const NAME: &'static str = "mlp";
     const SUMMARY: &'static str = "A multi-layer perceptron with an output for every model";
     const SOURCE: &'static str = "RouterBench, arXiv 2403.12031 (MLP router)";
+    const COST: &'static str =
+        "fit O(epochs n h (d + m)) a member, layers of width h; O(h (d + m)) a prompt and member";
     const EXAMPLE: &'static str = "hidden = [128]\nmembers = 3\n";
 }
 

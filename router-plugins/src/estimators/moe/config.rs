@@ -127,6 +127,7 @@ impl PluginConfig for MoeConfig {
         "mixture of experts: shared trunk, general heads, task heads for each task's candidates";
     const SOURCE: &'static str =
         "FineRouter, arXiv 2603.19415; heads: CoMoL, arXiv 2603.00573; Expert Pyramid Tuning, arXiv 2603.12577";
+    const COST: &'static str = "fit O(epochs n h (d + m)) a member, and O(n candidates h) a product with the Hessian; O(h (d + m + candidates)) a prompt and member";
     const EXAMPLE: &'static str = "hidden = 128\nmembers = 3\nheads = \"residual\"\nrouting = \"hard\"\n";
 }
 

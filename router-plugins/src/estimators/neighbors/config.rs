@@ -92,6 +92,7 @@ impl PluginConfig for NeighborsConfig {
     const SUMMARY: &'static str =
         "Outcomes of the nearest training prompts, weighed by similarity, tuned by cross-validation";
     const SOURCE: &'static str = "Hu et al., RouterBench, arXiv 2403.12031 (nearest-neighbor router)";
+    const COST: &'static str = "fit O(h n d) for at most 20,000 held-out prompts h, nothing where all parameters are given; O(n d + k m) a prompt up to `exact_limit` training prompts, O(d log n + k m) beyond";
     const EXAMPLE: &'static str = "k = 40\ntemperature = 0.1\nshrinkage = 1.0\n";
 }
 

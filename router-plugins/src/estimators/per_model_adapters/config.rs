@@ -70,6 +70,7 @@ impl PluginConfig for PerModelAdaptersConfig {
     const NAME: &'static str = "per-model-adapters";
     const SUMMARY: &'static str = "An adapter for every model on a shared, frozen trunk; new models without a new fit";
     const SOURCE: &'static str = "Feng et al., IPR, arXiv 2509.06274";
+    const COST: &'static str = "fit O(epochs n h (d + m)) for a trunk of width h and O(steps m (n h + h^2)) for the adapters; O(h (d + m)) a prompt";
     const EXAMPLE: &'static str = "hidden = [128]\npenalty = 10.0\n";
 }
 

@@ -37,6 +37,7 @@ impl PluginConfig for RidgeConfig {
     const SUMMARY: &'static str =
         "Ridge regression of every model's quality on the embedding, penalty by cross-validation";
     const SOURCE: &'static str = "Hoerl and Kennard, Ridge Regression, Technometrics 12 (1970)";
+    const COST: &'static str = "fit O(n d (d + m) + g d^3 + m d^2), g groups of models with the same prompts; O(m d) a prompt, O(d^2) more with variance";
     const EXAMPLE: &'static str = "penalty = 10.0\nvariance = false\n";
 }
 

@@ -46,6 +46,8 @@ impl PluginConfig for SimilarityWeightedEloConfig {
     const NAME: &'static str = "similarity-weighted-elo";
     const SUMMARY: &'static str = "A Bradley-Terry ranking for every prompt, battles on similar prompts counting more";
     const SOURCE: &'static str = "RouteLLM, arXiv 2406.18665 (section 4.2, sw-ranking)";
+    const COST: &'static str =
+        "fit O(n^2 (d + m)), of at most 5,000 held-out prompts; O(n (d + m) + t m^2) a prompt, t up to 100";
     const EXAMPLE: &'static str = "gamma = 10000.0\nshrinkage = 4.0\n";
 }
 

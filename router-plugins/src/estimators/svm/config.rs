@@ -34,6 +34,8 @@ impl PluginConfig for SvmConfig {
     const SUMMARY: &'static str = "Linear support vector machines, one a model, with quality by Platt's scaling";
     const SOURCE: &'static str =
         "Cortes and Vapnik, Support-vector networks (1995); Platt (1999); as a router: RouterBench, arXiv 2403.12031";
+    const COST: &'static str =
+        "that of `logistic` with more steps, and `folds` fits more for the margins; O(m d) a prompt";
     const EXAMPLE: &'static str = "penalty = 10.0\n";
 }
 

@@ -36,6 +36,7 @@ impl PluginConfig for TaskMeanConfig {
     const NAME: &'static str = "task-mean";
     const SUMMARY: &'static str = "A model's shrunk mean quality on the prompt's task";
     const SOURCE: &'static str = "FineRouter, arXiv 2603.19415, stage 1";
+    const COST: &'static str = "fit O(outcomes); O(tasks m) a prompt";
     const EXAMPLE: &'static str = "shrinkage = 10.0\nassignment = \"soft\"\n";
 }
 

@@ -45,6 +45,8 @@ impl PluginConfig for TreesConfig {
     const NAME: &'static str = "trees";
     const SUMMARY: &'static str = "Gradient-boosted trees for every model, on histograms";
     const SOURCE: &'static str = "Friedman (2001); XGBoost, arXiv 1603.02754; LightGBM, NIPS 2017";
+    const COST: &'static str =
+        "fit O(m T D f n d) for T trees of depth D that look at a share f of the numbers; O(m T D) a prompt";
     const EXAMPLE: &'static str = "trees = 40\ndepth = 3\n";
 }
 

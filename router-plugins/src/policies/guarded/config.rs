@@ -28,6 +28,7 @@ impl PluginConfig for GuardedConfig {
     const SUMMARY: &'static str = "The highest utility, but the best single model where no gain over it is shown";
     const SOURCE: &'static str =
         "Angelopoulos et al., Learn then Test, arXiv 2110.01052; Annals of Applied Statistics 19 (2025)";
+    const COST: &'static str = "fit a cross-fit and O(n (m + log n + thresholds)); O(m log m) a prompt";
     const EXAMPLE: &'static str = "lambda = 0.5\nlevel = 0.1\n";
 }
 

@@ -1,134 +1,41 @@
-//! `router plugins`: what is registered, and the parameters of one.
+//! The parameters of a plugin, as its schema tells.
 
-use router_core::registry::PluginInfo;
-use router_core::{Error, ErrorKind, Result};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
-
-use super::Session;
-use crate::arguments::Plugins;
-use crate::table::{Align, Table};
-
-pub(super) fn run(arguments: &Plugins, session: &mut Session) -> Result<()> {
-    match &arguments.name {
-        Some(name) => one(find(name, &session.registry.list())?, session),
-        None => list(session),
-    }
-}
-
-fn list(session: &mut Session) -> Result<()> {
-    let plugins = session.registry.list();
-    let brief: Vec<Value> = plugins
-        .iter()
-        .map(|plugin| {
-            json!({
-                "role": plugin.role,
-                "name": plugin.name,
-                "summary": plugin.summary,
-                "origin": plugin.origin,
-                "source": plugin.source,
-            })
-        })
-        .collect();
-    session.output.document(&json!({ "plugins": brief }))?;
-    let mut table = Table::new(["role", "name", "summary", "origin"].map(|name| (name, Align::Left)));
-    let mut role = "";
-    for plugin in &plugins {
-        if !role.is_empty() && role != plugin.role {
-            table.rule();
-        }
-        table.row([if role == plugin.role { "" } else { plugin.role }, plugin.name, plugin.summary, plugin.origin]);
-        role = plugin.role;
-    }
-    session.output.line(table.render())
-}
-
-/// The plugin that `name` or `role/name` means.
-fn find(name: &str, plugins: &[PluginInfo]) -> Result<PluginInfo> {
-    let full = |plugin: &PluginInfo| format!("{}/{}", plugin.role, plugin.name);
-    let mut found = plugins.iter().filter(|plugin| plugin.name == name || full(plugin) == name);
-    match (found.next(), found.next()) {
-        (Some(plugin), None) => Ok(*plugin),
-        (Some(first), Some(second)) => {
-            let all: Vec<String> = [first, second].into_iter().chain(found).map(full).collect();
-            Err(Error::new(ErrorKind::Usage, format!("several roles have a plugin `{name}`"))
-                .help(format!("say which: {}", all.join(" or "))))
-        }
-        (None, _) => {
-            let all: Vec<String> = plugins.iter().map(full).collect();
-            Err(Error::new(ErrorKind::UnknownPlugin, format!("unknown plugin `{name}`"))
-                .help(format!("registered: {}", all.join(", "))))
-        }
-    }
-}
+use serde_json::{Map, Value};
 
 /// A parameter of a plugin, as its schema tells.
 #[derive(Debug, Serialize, PartialEq)]
-struct Parameter {
-    name: String,
+pub(super) struct Parameter {
+    pub(super) name: String,
     #[serde(rename = "type")]
-    kind: String,
-    optional: bool,
-    range: Option<String>,
-    default: Option<Value>,
-    description: String,
+    pub(super) kind: String,
+    pub(super) optional: bool,
+    pub(super) range: Option<String>,
+    pub(super) default: Option<Value>,
+    pub(super) description: String,
 }
 
-fn one(plugin: PluginInfo, session: &mut Session) -> Result<()> {
-    let schema = session.registry.schema(plugin.role, plugin.name).unwrap_or_default();
-    // The resolved empty configuration holds every default; a plugin that needs a parameter has none.
-    let defaults = session.registry.resolve(plugin.role, plugin.name, json!({})).unwrap_or_default();
-    let parameters = parameters(&schema, &defaults);
-    let example = example(&plugin);
-    session.output.document(&json!({
-        "role": plugin.role,
-        "name": plugin.name,
-        "summary": plugin.summary,
-        "origin": plugin.origin,
-        "source": plugin.source,
-        "parameters": parameters,
-        "example": example,
-        "schema": schema,
-    }))?;
-    let output = &mut session.output;
-    output.line(format_args!("{}/{}: {}", plugin.role, plugin.name, plugin.summary))?;
-    output.line(format_args!("source  {}\norigin  {}\n", plugin.source, plugin.origin))?;
-    if parameters.is_empty() {
-        output.line("no parameters\n")?;
-    } else {
-        let mut table = Table::new([
-            ("parameter", Align::Left),
-            ("type", Align::Left),
-            ("default", Align::Right),
-            ("description", Align::Left),
-        ]);
-        for parameter in parameters {
-            let default = match &parameter.default {
-                Some(value) => shown(value),
-                None if parameter.optional => shown(&Value::Null),
-                None => "-".to_owned(),
-            };
-            let kind = match &parameter.range {
-                Some(range) => format!("{}, {range}", parameter.kind),
-                None => parameter.kind.clone(),
-            };
-            table.row([parameter.name, kind, default, parameter.description]);
+impl Parameter {
+    /// The type with its range.
+    pub(super) fn kind_and_range(&self) -> String {
+        match &self.range {
+            Some(range) => format!("{}, {range}", self.kind),
+            None => self.kind.clone(),
         }
-        output.line(table.render())?;
-        output.line("")?;
     }
-    output.line(format_args!("Example\n\n{example}"))
+
+    /// The default as a reader of TOML would write it; a dash where the parameter must be given.
+    pub(super) fn shown_default(&self) -> String {
+        match &self.default {
+            Some(value) => shown(value),
+            None if self.optional => shown(&Value::Null),
+            None => "-".to_owned(),
+        }
+    }
 }
 
-/// The plugin's example as it would stand in a configuration.
-fn example(plugin: &PluginInfo) -> String {
-    let section = if plugin.role == "estimator" { "[[estimators]]".to_owned() } else { format!("[{}]", plugin.role) };
-    let mut text = format!("{section}\nuse = \"{}\"\n", plugin.name);
-    text.push_str(plugin.example.trim());
-    text.trim_end().to_owned()
-}
-
-fn parameters(schema: &Value, defaults: &Value) -> Vec<Parameter> {
+/// The parameters that `schema` has, with the values of `defaults`.
+pub(super) fn parameters(schema: &Value, defaults: &Value) -> Vec<Parameter> {
     let empty = Map::new();
     schema
         .get("properties")
@@ -235,6 +142,8 @@ fn shown(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -262,20 +171,5 @@ mod tests {
                 r"layers|list of integer|true|None|None|",
             ]
         );
-    }
-
-    #[test]
-    fn a_name_of_two_roles_needs_its_role() {
-        let plugin =
-            |role, name| PluginInfo { role, name, summary: "", source: "", origin: "", example: "", format: None };
-        let plugins = [plugin("classifier", "neighbors"), plugin("estimator", "neighbors"), plugin("estimator", "moe")];
-        assert_eq!(find("moe", &plugins).unwrap().role, "estimator");
-        assert_eq!(find("estimator/neighbors", &plugins).unwrap().role, "estimator");
-        let error = find("neighbors", &plugins).unwrap_err();
-        assert_eq!((error.kind(), error.exit_status()), (ErrorKind::Usage, 2));
-        assert!(error.to_string().contains("classifier/neighbors or estimator/neighbors"), "{error}");
-        let error = find("policy/moe", &plugins).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::UnknownPlugin);
-        assert!(error.to_string().contains("estimator/moe"), "{error}");
     }
 }
