@@ -38,11 +38,16 @@ impl Service {
                 let decided = decided.unwrap_or_else(|lost| Err(Error::new(ErrorKind::Internal, lost.to_string())));
                 match decided {
                     Ok(models) => {
-                        models.into_iter().zip(answers).for_each(|(model, answer)| drop(answer.send(Ok(model))))
+                        for (model, answer) in models.into_iter().zip(answers) {
+                            // Whoever asked may have gone away.
+                            drop(answer.send(Ok(model)));
+                        }
                     }
                     Err(error) => {
                         let told = error.to_string();
-                        answers.into_iter().for_each(|answer| drop(answer.send(Err(Error::new(error.kind(), &*told)))));
+                        for answer in answers {
+                            drop(answer.send(Err(Error::new(error.kind(), &*told))));
+                        }
                     }
                 }
             }
