@@ -20,12 +20,13 @@ use router_core::{RouterConfig, UnfittedRouter};
 use crate::world::{files, router_in};
 
 /// Commands that are read and not run: how they begin, and why.
-const NOT_RUN: [(&str, &str); 14] = [
+const NOT_RUN: [(&str, &str); 15] = [
     ("router embedder fetch", "downloads a model"),
     ("router embedder check", "needs a downloaded model"),
     ("router onboard", "needs the answers of a new model; tests/command_line/onboard.rs runs it"),
     ("router experiment docs/configs/grid.toml --filter", "minutes of work; the same grid is read by --dry-run"),
     ("router experiment compare", "compares two studies; tests/command_line/experiment.rs runs it"),
+    ("router experiment pool", "pools a study; tests/command_line/experiment.rs runs it"),
     ("cargo test", "this is it"),
     ("cargo run --release", "tests do not build; `.ci/run` runs the demonstration, `new_crates.rs` the tutorial"),
     ("cargo bench", "`.ci/run` runs the benches"),
