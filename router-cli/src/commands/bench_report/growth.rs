@@ -61,6 +61,17 @@ pub(super) fn series(measurements: Vec<Measurement>) -> Vec<Series> {
     of_one.filter_map(one).collect()
 }
 
+/// The numbers along which anything in `group` grows, in the order in which they come.
+pub(super) fn numbers(group: &[Series]) -> Vec<&str> {
+    let mut numbers: Vec<&str> = Vec::new();
+    for growth in group.iter().flat_map(|series| &series.growth) {
+        if !numbers.contains(&growth.number.as_str()) {
+            numbers.push(&growth.number);
+        }
+    }
+    numbers
+}
+
 fn one(measurements: &[Measurement]) -> Option<Series> {
     let first = measurements.first()?;
     let names: BTreeSet<&String> = measurements.iter().flat_map(|one| one.size.keys()).collect();

@@ -2,17 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::growth::Series;
+use super::growth::{Series, numbers};
 
 /// The section of one group: its table, and its plot if there is one.
 pub(super) fn section(group: &[Series], plot: Option<&str>) -> String {
     let Some(first) = group.first() else { return String::new() };
-    let mut numbers: Vec<&str> = Vec::new();
-    for growth in group.iter().flat_map(|series| &series.growth) {
-        if !numbers.contains(&growth.number.as_str()) {
-            numbers.push(&growth.number);
-        }
-    }
+    let numbers = numbers(group);
     let measure = group.iter().find_map(|series| series.base.measure.as_deref());
     let size: Vec<String> = first.base.size.iter().map(|(name, value)| format!("{name} = {value}")).collect();
     let mut text = format!("\n## {}\n\nMedians at {}", first.group, size.join(", "));

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::growth::Series;
+use super::growth::{Series, numbers};
 use super::markdown::duration;
 
 const PANEL: f64 = 260.0;
@@ -17,12 +17,7 @@ const DASHES: [&str; 3] = ["none", "6 3", "2 2"];
 /// The file and the text of a group's plot; none if nothing grows in it.
 pub(super) fn plot(group: &[Series]) -> Option<(String, String)> {
     let first = group.first()?;
-    let mut numbers: Vec<&str> = Vec::new();
-    for growth in group.iter().flat_map(|series| &series.growth) {
-        if !numbers.contains(&growth.number.as_str()) {
-            numbers.push(&growth.number);
-        }
-    }
+    let numbers = numbers(group);
     if numbers.is_empty() {
         return None;
     }

@@ -5,7 +5,7 @@ mod parameters;
 
 use router_core::registry::PluginInfo;
 use router_core::{Error, ErrorKind, Registry, Result};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use self::parameters::{Parameter, parameters};
 use super::Session;
@@ -24,19 +24,7 @@ pub(super) fn run(arguments: &Plugins, session: &mut Session) -> Result<()> {
 
 fn list(session: &mut Session) -> Result<()> {
     let plugins = session.registry.list();
-    let brief: Vec<Value> = plugins
-        .iter()
-        .map(|plugin| {
-            json!({
-                "role": plugin.role,
-                "name": plugin.name,
-                "summary": plugin.summary,
-                "origin": plugin.origin,
-                "source": plugin.source,
-                "cost": plugin.cost,
-            })
-        })
-        .collect();
+    let brief: Vec<_> = plugins.iter().map(brief).collect();
     session.output.document(&json!({ "plugins": brief }))?;
     let mut table = Table::new(["role", "name", "summary", "origin"].map(|name| (name, Align::Left)));
     let mut role = "";
@@ -48,6 +36,21 @@ fn list(session: &mut Session) -> Result<()> {
         role = plugin.role;
     }
     session.output.line(table.render())
+}
+
+/// What both documents say of a plugin.
+fn brief(plugin: &PluginInfo) -> Map<String, Value> {
+    [
+        ("role", plugin.role),
+        ("name", plugin.name),
+        ("summary", plugin.summary),
+        ("origin", plugin.origin),
+        ("source", plugin.source),
+        ("cost", plugin.cost),
+    ]
+    .map(|(field, text)| (field.to_owned(), json!(text)))
+    .into_iter()
+    .collect()
 }
 
 /// The plugin that `name` or `role/name` means.
@@ -73,17 +76,11 @@ fn one(plugin: PluginInfo, session: &mut Session) -> Result<()> {
     let schema = session.registry.schema(plugin.role, plugin.name).unwrap_or_default();
     let parameters = parameters_of(&plugin, &session.registry);
     let example = example(&plugin);
-    session.output.document(&json!({
-        "role": plugin.role,
-        "name": plugin.name,
-        "summary": plugin.summary,
-        "origin": plugin.origin,
-        "source": plugin.source,
-        "cost": plugin.cost,
-        "parameters": parameters,
-        "example": example,
-        "schema": schema,
-    }))?;
+    let mut document = brief(&plugin);
+    document.insert("parameters".to_owned(), json!(parameters));
+    document.insert("example".to_owned(), json!(example));
+    document.insert("schema".to_owned(), schema);
+    session.output.document(&document)?;
     let output = &mut session.output;
     output.line(format_args!("{}/{}: {}", plugin.role, plugin.name, plugin.summary))?;
     output.line(format_args!("source  {}\ncost    {}\norigin  {}\n", plugin.source, plugin.cost, plugin.origin))?;
