@@ -12,12 +12,9 @@ use serde::Serialize;
 
 use super::cell::name_of;
 use super::finished::Finished;
+use super::paired::{CONFIDENCE, Paired, Resamples, Scores};
 use super::store::CellFile;
-use crate::bootstrap::{Mean, Stratum, resample};
 use crate::significance::holm;
-
-/// Coverage of intervals, and one less the level of significance.
-const CONFIDENCE: f64 = 0.95;
 
 /// Two experiments compared.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -124,7 +121,7 @@ fn difference(name: String, a: &Finished, b: &Finished, resamples: usize) -> Res
         let score = |file: &CellFile, row: usize| file.qualities.get(row).copied().flatten();
         let (Some(of_a), Some(of_b)) = (score(&a.file, row), score(&b.file, other)) else { continue };
         groups.push(a.prompts.groups.get(row).copied().unwrap_or(row as u32));
-        scores.push((of_a, of_b));
+        scores.push((of_b, of_a));
         let model = |file: &CellFile, row: usize| {
             let place = file.choices.get(row).copied().flatten()?;
             file.models.get(place).cloned()
@@ -135,26 +132,18 @@ fn difference(name: String, a: &Finished, b: &Finished, resamples: usize) -> Res
         return Err(Error::new(ErrorKind::Usage, format!("no prompt of `{name}` is scored in both"))
             .help("compare experiments on the same data"));
     }
-    let mut stratum = Stratum::new(&groups);
-    let count = stratum.column(scores.iter().map(|_| 1.0));
-    let [of_a, of_b, of_delta] = [
-        stratum.column(scores.iter().map(|(a, _)| *a)),
-        stratum.column(scores.iter().map(|(_, b)| *b)),
-        stratum.column(scores.iter().map(|(a, b)| b - a)),
-    ]
-    .map(|column| Mean(vec![Some((column, count))]));
-    let sums = resample(&[stratum], resamples, &Seed::root(0).child("experiment/compare"));
-    let point = |mean: &Mean| sums.point(mean).unwrap_or(f64::NAN);
-    let deltas = sums.distribution(&[&of_delta], |means| means.first().copied());
+    let prompts = scores.len();
+    let resamples = Resamples::of([&Scores { groups, scores }], resamples, &Seed::root(0).child("experiment/compare"));
+    let Paired { first, second, delta, ci, p } = resamples.pooled();
     Ok(CellDifference {
         cell: name,
-        prompts: scores.len(),
-        a: point(&of_a),
-        b: point(&of_b),
-        delta: point(&of_delta),
-        ci: deltas.as_ref().map_or([f64::NAN; 2], |deltas| deltas.interval(CONFIDENCE)),
-        p: deltas.as_ref().map_or(1.0, crate::bootstrap::Distribution::p_value),
+        prompts,
+        a: second,
+        b: first,
+        delta,
+        ci,
+        p,
         p_holm: 1.0,
-        agreement: same as f64 / scores.len() as f64,
+        agreement: same as f64 / prompts as f64,
     })
 }

@@ -16,6 +16,7 @@ mod filter;
 mod finished;
 mod grid;
 mod once;
+mod paired;
 mod pool;
 mod prepare;
 mod run;

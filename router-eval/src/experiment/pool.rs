@@ -14,11 +14,9 @@ use serde::Serialize;
 
 use super::cell::name_of;
 use super::finished::Finished;
-use crate::bootstrap::{Distribution, Mean, Stratum, resample};
+use super::paired::{Paired, Resamples, Scores};
 use crate::significance::holm;
 
-/// Coverage of intervals.
-const CONFIDENCE: f64 = 0.95;
 /// Fields that are pooled over.
 const POOLED: [&str; 2] = ["data", "seed"];
 
@@ -73,6 +71,12 @@ pub struct PooledDifference {
     pub p: f64,
     /// The p-value after Holm's correction.
     pub p_holm: f64,
+}
+
+impl From<Paired> for PooledDifference {
+    fn from(Paired { first, second, delta, ci, p }: Paired) -> Self {
+        Self { quality: first, against: second, delta, ci, p, p_holm: p }
+    }
 }
 
 /// Pools the experiment in `directory` over data sets and seeds. `against` is as many `FIELD=VALUE` as it takes to tell one setting.
@@ -147,9 +151,8 @@ struct Sum {
 struct Shared {
     data: String,
     seeds: usize,
-    groups: Vec<u32>,
-    /// A prompt each: the mean over seeds of both.
-    scores: Vec<(f64, f64)>,
+    /// The mean over seeds of both on every prompt.
+    scores: Scores,
 }
 
 /// The scores that both have, by data set in the order of `ours`.
@@ -189,8 +192,10 @@ fn shared(ours: &[&Finished], theirs: &[&Finished]) -> Result<Vec<Shared>> {
             all.push(Shared {
                 data: data.to_owned(),
                 seeds,
-                groups: sums.values().map(|(group, _)| *group).collect(),
-                scores: sums.values().map(|(_, sum)| mean(sum)).collect(),
+                scores: Scores {
+                    groups: sums.values().map(|(group, _)| *group).collect(),
+                    scores: sums.values().map(|(_, sum)| mean(sum)).collect(),
+                },
             });
         }
     }
@@ -207,54 +212,21 @@ fn held_against(
     if shared.is_empty() {
         return Ok(None);
     }
-    let strata = shared.len();
-    let mut all: [Vec<_>; 3] = std::array::from_fn(|_| Vec::with_capacity(strata));
-    let mut of_data = Vec::with_capacity(strata);
-    let mut tables = Vec::with_capacity(strata);
-    for (at, shared) in shared.iter().enumerate() {
-        let mut stratum = Stratum::new(&shared.groups);
-        let count = stratum.column(shared.scores.iter().map(|_| 1.0));
-        let columns = [
-            stratum.column(shared.scores.iter().map(|(ours, _)| *ours)),
-            stratum.column(shared.scores.iter().map(|(_, theirs)| *theirs)),
-            stratum.column(shared.scores.iter().map(|(ours, theirs)| ours - theirs)),
-        ];
-        for (all, column) in all.iter_mut().zip(columns) {
-            all.push(Some((column, count)));
-        }
-        of_data.push(
-            columns.map(|column| Mean((0..strata).map(|other| (other == at).then_some((column, count))).collect())),
-        );
-        tables.push(stratum);
-    }
-    let sums = resample(&tables, resamples, &Seed::root(0).child("experiment/pool"));
-    let difference = |[ours, theirs, delta]: &[Mean; 3]| {
-        let point = |mean: &Mean| sums.point(mean).unwrap_or(f64::NAN);
-        let deltas = sums.distribution(&[delta], |means| means.first().copied());
-        let p = deltas.as_ref().map_or(1.0, Distribution::p_value);
-        PooledDifference {
-            quality: point(ours),
-            against: point(theirs),
-            delta: point(delta),
-            ci: deltas.as_ref().map_or([f64::NAN; 2], |deltas| deltas.interval(CONFIDENCE)),
-            p,
-            p_holm: p,
-        }
-    };
+    let scores = shared.iter().map(|shared| &shared.scores);
+    let resamples = Resamples::of(scores, resamples, &Seed::root(0).child("experiment/pool"));
     let mut data: Vec<DataDifference> = shared
         .iter()
-        .zip(&of_data)
-        .map(|(shared, means)| DataDifference {
+        .enumerate()
+        .map(|(at, shared)| DataDifference {
             data: shared.data.clone(),
             seeds: shared.seeds,
-            prompts: shared.scores.len(),
-            difference: difference(means),
+            prompts: shared.scores.scores.len(),
+            difference: resamples.on(at).into(),
         })
         .collect();
     let corrected = holm(&data.iter().map(|data| data.difference.p).collect::<Vec<_>>());
     for (data, p_holm) in data.iter_mut().zip(corrected) {
         data.difference.p_holm = p_holm;
     }
-    let pooled = difference(&all.map(Mean));
-    Ok(Some(PooledSetting { setting: name.to_owned(), pooled, data }))
+    Ok(Some(PooledSetting { setting: name.to_owned(), pooled: resamples.pooled().into(), data }))
 }

@@ -4,16 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
-use router_core::{Error, ErrorKind, Result};
+use router_core::Result;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::STYLE;
 use super::plot::{Axis, Tick};
 use super::tip::{Tip, tip};
 use super::words::{count, percent, quality_text, signed};
+use super::{STYLE, fill};
 
 const TEMPLATE: &str = include_str!("experiment.html");
 /// Settings that a plot of learning curves shows: as many as there are colors.
@@ -27,17 +25,9 @@ type TableRow = Map<String, Value>;
 /// The page of the table `rows`, of which `failed` cells have none.
 ///
 /// # Errors
-/// [`ErrorKind::Internal`] if the template does not fit what it is given.
+/// [`router_core::ErrorKind::Internal`] if the template does not fit what it is given.
 pub(crate) fn render(rows: &[TableRow], cells: usize, failed: usize) -> Result<String> {
-    let failure = |source: minijinja::Error| {
-        Error::new(ErrorKind::Internal, "cannot write the report of an experiment").caused_by(source)
-    };
-    let mut environment = Environment::new();
-    environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.add_template("experiment.html", TEMPLATE).map_err(failure)?;
-    let page = Page::of(rows, cells, failed);
-    environment.get_template("experiment.html").and_then(|template| template.render(Serde(&page))).map_err(failure)
+    fill(TEMPLATE, &Page::of(rows, cells, failed))
 }
 
 /// What the template gets.

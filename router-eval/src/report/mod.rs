@@ -23,6 +23,7 @@ use crate::report::sections::{
 use crate::report::words::{Glance, count, glance, quality_text, verdict};
 
 const TEMPLATE: &str = include_str!("report.html");
+const PARTS: &str = include_str!("parts.html");
 const STYLE: &str = include_str!("style.css");
 
 /// The report of `evaluation`; `command` is the command line that reproduces it.
@@ -31,13 +32,6 @@ const STYLE: &str = include_str!("style.css");
 /// [`ErrorKind::Internal`] if the template does not fit what it is given.
 pub(crate) fn render(evaluation: &Evaluation, command: &str) -> Result<String> {
     let summary = &evaluation.summary;
-    let failed =
-        |source: minijinja::Error| Error::new(ErrorKind::Internal, "cannot write the report").caused_by(source);
-    let mut environment = Environment::new();
-    environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.add_template("report.html", TEMPLATE).map_err(failed)?;
-    let template = environment.get_template("report.html").map_err(failed)?;
     let first = summary.routers.first().map_or("", |router| router.name.as_str());
     let plots: Vec<_> =
         [plot(summary, "wide", 920.0, 460.0), plot(summary, "narrow", 400.0, 440.0)].into_iter().flatten().collect();
@@ -67,7 +61,22 @@ pub(crate) fn render(evaluation: &Evaluation, command: &str) -> Result<String> {
         reproduction: reproduction(evaluation),
         command,
     };
-    template.render(Serde(&page)).map_err(failed)
+    fill(TEMPLATE, &page)
+}
+
+/// `template` filled with `page`, whose texts are escaped.
+///
+/// # Errors
+/// [`ErrorKind::Internal`] if the template does not fit what it is given.
+fn fill(template: &str, page: &impl Serialize) -> Result<String> {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment
+        .add_template("parts.html", PARTS)
+        .and_then(|()| environment.add_template("page.html", template))
+        .and_then(|()| environment.get_template("page.html")?.render(Serde(page)))
+        .map_err(|source| Error::new(ErrorKind::Internal, "cannot write the report").caused_by(source))
 }
 
 /// What the template gets.
