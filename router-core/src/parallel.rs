@@ -16,8 +16,3 @@ pub fn with_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) ->
     })?;
     Ok(pool.install(work))
 }
-
-/// Runs `future` on this thread until it is done, for callers without a runtime.
-pub fn block_on<T>(future: impl Future<Output = T>) -> T {
-    pollster::block_on(future)
-}

@@ -10,6 +10,7 @@ use toml::de::{DeArray, DeTable, DeValue};
 
 use crate::config::RouterConfig;
 use crate::error::{Error, ErrorKind, Result};
+use crate::registry::config::read_as;
 
 /// A TOML source, kept to say at which line of it a field stands.
 #[derive(Debug, Clone)]
@@ -59,16 +60,7 @@ impl ConfigSource {
     /// # Errors
     /// [`ErrorKind::Config`] with file, line and field.
     pub fn read_as<T: DeserializeOwned + Serialize + JsonSchema>(&self) -> Result<T> {
-        let read = || {
-            let config: T = serde_path_to_error::deserialize(self.to_json()?).map_err(|error| {
-                let path = error.path().to_string();
-                let error = Error::new(ErrorKind::Config, error.inner().to_string());
-                if path == "." { error } else { error.at_field(path) }
-            })?;
-            crate::registry::config::check(&config)?;
-            Ok(config)
-        };
-        read().map_err(|error| self.locate(error))
+        self.to_json().and_then(read_as).map_err(|error| self.locate(error))
     }
 
     /// Adds the file, and the line of the error's field, to `error`.

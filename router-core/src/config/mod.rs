@@ -206,11 +206,7 @@ impl RouterConfig {
     /// # Errors
     /// [`ErrorKind::Config`] with the field.
     pub fn from_json(value: &Value) -> Result<Self> {
-        let config: Self = serde_path_to_error::deserialize(value).map_err(|error| {
-            let path = error.path().to_string();
-            let error = Error::new(ErrorKind::Config, error.inner().to_string());
-            if path == "." { error } else { error.at_field(path) }
-        })?;
+        let config: Self = crate::registry::config::deserialize(value)?;
         config.check()?;
         Ok(config)
     }

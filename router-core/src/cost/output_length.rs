@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::RouterConfig;
 use crate::context::FitContext;
 use crate::error::Result;
-use crate::pipeline::{cross_fit_folds, estimate_parts, gather};
+use crate::pipeline::{cross_fit_folds, estimate_parts};
 use crate::tasks::Tasks;
 use crate::traits::{
     DynQualityEstimator, FittedEstimator, PartInfo, PromptsView, QueryBatch, Stage, StoredClassifier, StoredEstimator,
@@ -88,7 +88,8 @@ impl OutputLength {
                 let dataset_rows: Vec<usize> = rows.iter().map(|&row| set.rows()[row]).collect();
                 let prompts = PromptsView::rows(set.dataset().prompts(), &dataset_rows);
                 let parts = [(part.clone(), estimator)];
-                let estimates = estimate_parts(classifier, &parts, prompts, gather(&set, rows).view())?.swap_remove(0);
+                let estimates =
+                    estimate_parts(classifier, &parts, prompts, set.embeddings().gather(rows).view())?.swap_remove(0);
                 let [(_, estimator)] = parts;
                 Ok((estimator, estimates))
             };

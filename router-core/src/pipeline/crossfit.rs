@@ -44,7 +44,7 @@ pub(crate) fn cross_fit(
                 Some(all) => {
                     (set.subset_with_embeddings(&train_rows, Arc::new(all.gather(&train_rows)))?, all.gather(&rows))
                 }
-                None => (set.subset(&train_rows)?, gather(set, &rows)),
+                None => (set.subset(&train_rows)?, set.embeddings().gather(&rows)),
             };
             let stages = router.fit_stages(&train, &fold_cx)?;
             let dataset_rows: Vec<usize> = rows.iter().filter_map(|&row| set.rows().get(row).copied()).collect();
@@ -97,7 +97,7 @@ pub(crate) fn assign(
             let tasks = Tasks::profile(&train, map.restrict(&train_rows), config)?;
             let fitted = classifier.fit(&train, &tasks, &cx)?;
             let mut distribution = TaskDistribution::new();
-            fitted.classify(gather(set, &rows).view(), &mut distribution)?;
+            fitted.classify(set.embeddings().gather(&rows).view(), &mut distribution)?;
             Ok((rows, distribution, fitted.threshold()))
         })
         .collect::<Result<_>>()?;
@@ -110,15 +110,6 @@ pub(crate) fn assign(
         }
     }
     Ok(HeldOut { folds, assigned, confidence: confidences })
-}
-
-/// The embeddings of the named rows of `set`.
-pub(crate) fn gather(set: &TrainingSet, rows: &[usize]) -> crate::types::matrix::Matrix {
-    let mut matrix = crate::types::matrix::Matrix::zeros(rows.len(), set.embeddings().cols());
-    for (at, &row) in rows.iter().enumerate() {
-        matrix.row_mut(at).copy_from_slice(set.embeddings().row(row));
-    }
-    matrix
 }
 
 /// One estimate of the cross-fitted parts for every row, each fold by an aggregator that was fitted on the other folds.

@@ -5,7 +5,6 @@ use rayon::prelude::*;
 use crate::context::FitContext;
 use crate::drift::{Centers, DriftReference, Observation, confidence};
 use crate::error::{Error, ErrorKind, Result};
-use crate::pipeline::crossfit::gather;
 use crate::pipeline::fit::{Stages, UnfittedRouter};
 use crate::pipeline::router::Router;
 use crate::tasks::Tasks;
@@ -64,7 +63,7 @@ pub(crate) fn reference(
                 });
                 return Ok(seen.collect());
             }
-            let centers = Centers::new(&train_map, gather(set, &train_rows).view());
+            let centers = Centers::new(&train_map, set.embeddings().gather(&train_rows).view());
             let seen = rows.par_iter().map(|&row| {
                 let confidence = held_out.confidence.get(row).copied().unwrap_or(0.0);
                 let assigned = held_out.assigned.get(row).copied().flatten();

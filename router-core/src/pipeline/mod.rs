@@ -17,7 +17,6 @@ mod newcomer;
 mod router;
 
 pub use builder::RouterBuilder;
-pub(crate) use crossfit::gather;
 pub use crossfit::{aggregate_held_out, cross_fit_folds};
 pub use explain::{Explanation, ModelExplanation, TaskExplanation};
 pub use fit::{UnfittedRouter, embed_in_batches};

@@ -1,8 +1,8 @@
 //! What a plugin's configuration says about itself, and how it is read and checked.
 
 use schemars::JsonSchema;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -36,19 +36,36 @@ pub trait PluginConfig: Serialize + DeserializeOwned + JsonSchema + Send + Sync 
     }
 }
 
-/// Reads a configuration from JSON-like `value`, checking names, types and ranges.
+/// Reads a plugin's configuration from JSON-like `value`, checking names, types and ranges, and what the plugin itself checks.
 ///
 /// # Errors
 /// [`ErrorKind::Config`] with the field's dotted path below this component.
 pub(crate) fn read<C: PluginConfig>(value: Value, registry: &Registry) -> Result<C> {
-    let mut config: C = serde_path_to_error::deserialize(value).map_err(|error| {
+    let mut config: C = read_as(value)?;
+    config.prepare(registry)?;
+    Ok(config)
+}
+
+/// Reads a configuration of any type from JSON-like `value`, checking names, types and ranges.
+///
+/// # Errors
+/// [`ErrorKind::Config`] with the field's dotted path.
+pub(crate) fn read_as<C: DeserializeOwned + Serialize + JsonSchema>(value: Value) -> Result<C> {
+    let config: C = deserialize(value)?;
+    check(&config)?;
+    Ok(config)
+}
+
+/// Reads a configuration of any type, checking names and types alone.
+///
+/// # Errors
+/// [`ErrorKind::Config`] with the field's dotted path.
+pub(crate) fn deserialize<'de, C: Deserialize<'de>>(value: impl Deserializer<'de>) -> Result<C> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         let error = Error::new(ErrorKind::Config, error.inner().to_string());
         if path == "." { error } else { error.at_field(path) }
-    })?;
-    check(&config)?;
-    config.prepare(registry)?;
-    Ok(config)
+    })
 }
 
 /// Holds a configuration that was built in code against the ranges of its own schema, as reading one from a file does.

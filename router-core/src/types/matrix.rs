@@ -98,11 +98,7 @@ impl Matrix {
     /// # Panics
     /// If there is no such row.
     pub fn gather(&self, rows: &[usize]) -> Self {
-        let mut data = Vec::with_capacity(rows.len() * self.cols);
-        for &row in rows {
-            data.extend_from_slice(self.row(row));
-        }
-        Self { rows: rows.len(), cols: self.cols, data }
+        self.view().gather(rows)
     }
 
     /// The numbers, given away.
@@ -168,6 +164,18 @@ impl<'a> MatrixView<'a> {
     /// If there are no such rows.
     pub fn slice_rows(&self, start: usize, end: usize) -> MatrixView<'a> {
         MatrixView { rows: end - start, cols: self.cols, data: &self.data[start * self.cols..end * self.cols] }
+    }
+
+    /// A new matrix of the named rows, in their order. Costs `rows.len() * cols` copies.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn gather(&self, rows: &[usize]) -> Matrix {
+        let mut data = Vec::with_capacity(rows.len() * self.cols);
+        for &row in rows {
+            data.extend_from_slice(self.row(row));
+        }
+        Matrix { rows: rows.len(), cols: self.cols, data }
     }
 
     /// An owned copy.

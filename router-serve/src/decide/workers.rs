@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use router_core::{Embeddings, Error, ErrorKind, FitContext, Matrix, Prompt, Result, Router};
+use router_core::{Error, ErrorKind, FitContext, Prompt, Result, Router};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::config::DecisionsConfig;
@@ -77,20 +77,16 @@ fn work(router: &Router, context: &FitContext, queue: &Mutex<mpsc::Receiver<Job>
             jobs = together(router, context, jobs);
         }
         for Job { batch, answer } in jobs {
-            let _ = answer.send(run(compute(router, context, &batch)));
+            let _ = answer.send(pollster::block_on(compute(router, context, &batch)));
         }
     }
-}
-
-fn run<T>(future: impl Future<Output = T>) -> T {
-    router_core::parallel::block_on(future)
 }
 
 /// Answers `jobs` out of one embedding. Gives back those that are to be tried one by one, since together they failed.
 fn together(router: &Router, context: &FitContext, mut jobs: Vec<Job>) -> Vec<Job> {
     let counts: Vec<usize> = jobs.iter().map(|job| job.batch.prompts.len()).collect();
     let prompts: Vec<Prompt> = jobs.iter_mut().flat_map(|job| job.batch.prompts.drain(..)).collect();
-    let embedded = run(router.embed_with(&prompts, context));
+    let embedded = pollster::block_on(router.embed_with(&prompts, context));
     let mut prompts = prompts.into_iter();
     for (job, &count) in jobs.iter_mut().zip(&counts) {
         job.batch.prompts.extend(prompts.by_ref().take(count));
@@ -98,18 +94,10 @@ fn together(router: &Router, context: &FitContext, mut jobs: Vec<Job>) -> Vec<Jo
     let Ok(embeddings) = embedded else { return jobs };
     let mut start = 0;
     for (Job { batch, answer }, count) in jobs.into_iter().zip(counts) {
-        let answered = part(&embeddings, start, start + count).and_then(|part| decide(router, &batch, &part));
+        let rows: Vec<usize> = (start..start + count).collect();
+        let answered = decide(router, &batch, &embeddings.gather(&rows));
         let _ = answer.send(answered);
         start += count;
     }
     Vec::new()
-}
-
-/// Rows `start` to `end` of `embeddings`.
-fn part(embeddings: &Embeddings, start: usize, end: usize) -> Result<Embeddings> {
-    let view = embeddings.vectors.view().slice_rows(start, end);
-    let vectors = Matrix::from_vec(end - start, view.cols(), view.as_slice().to_vec())?;
-    let truncated =
-        embeddings.truncated.iter().filter(|row| (start..end).contains(row)).map(|row| row - start).collect();
-    Ok(Embeddings { vectors, truncated })
 }
