@@ -78,26 +78,6 @@ fn first_highest(scores: impl Iterator<Item = f64>) -> ModelIndex {
     best.0
 }
 
-/// Turns logits into probabilities, in place, and gives the most likely task (ties to the lowest) and its probability. There is
-/// at least one task.
-pub(super) fn softmax(logits: &mut [f32], temperature: f32) -> (usize, f32) {
-    let mut best = (0, f32::NEG_INFINITY);
-    for (task, &logit) in logits.iter().enumerate() {
-        if logit > best.1 {
-            best = (task, logit);
-        }
-    }
-    let mut total = 0.0f32;
-    for logit in logits.iter_mut() {
-        *logit = ((*logit - best.1) / temperature).exp();
-        total += *logit;
-    }
-    for probability in logits {
-        *probability /= total;
-    }
-    (best.0, 1.0 / total)
-}
-
 /// Assigns a prompt to its most likely task, or, where confidence is below the threshold, to none, scaling its probabilities.
 pub(super) fn assign(
     (task, confidence): (usize, f32),

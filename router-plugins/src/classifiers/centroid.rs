@@ -14,8 +14,9 @@ use router_core::registry::config::check;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::classifiers::calibration::{ASSIGN_ALL, assign, best_temperature, best_threshold, gains, softmax, split};
+use crate::classifiers::calibration::{ASSIGN_ALL, assign, best_temperature, best_threshold, gains, split};
 use crate::neighbors::{dot, normalize, normalized};
+use crate::nn::kernels::softmax;
 
 /// Logits are the cosine times this: the temperatures that are searched, 1/20 to 20, then cover what cosines need.
 const SCALE: f32 = 10.0;

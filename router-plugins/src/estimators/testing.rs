@@ -2,8 +2,17 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "candle")]
+use rand::RngExt;
 use router_core::Model;
+#[cfg(feature = "candle")]
+use router_core::Seed;
 use router_core::prelude::*;
+
+#[cfg(feature = "candle")]
+use super::realized::best_model;
+#[cfg(feature = "candle")]
+use crate::nn::kernels::sigmoid;
 
 /// Prompts of these `embeddings` (n x d), with their outcomes on `models` models; the texts say nothing.
 pub(super) fn training_set(embeddings: Matrix, models: usize, rows: Vec<Vec<Outcome>>) -> TrainingSet {
@@ -22,6 +31,37 @@ pub(super) fn estimate(fitted: &impl FittedEstimator, embeddings: MatrixView<'_>
     let mut out = Estimates::new();
     fitted.estimate(&batch, &mut out).unwrap();
     out.quality().to_matrix()
+}
+
+/// `models` models in three families by two hidden abilities; the outcomes of `keep` of them, drawn, for every prompt. Also the chances.
+#[cfg(feature = "candle")]
+pub(super) fn ability_world(models: usize, n: usize, keep: usize, seed: u64) -> (TrainingSet, Matrix) {
+    let mut stream = Seed::root(seed).stream("world");
+    let embeddings = Matrix::from_vec(n, 8, (0..n * 8).map(|_| stream.random_range(-1.0f32..1.0)).collect()).unwrap();
+    let family = [[4.0f32, 0.0], [-2.0, 3.5], [-2.0, -3.5]];
+    let mut chances = Matrix::zeros(n, models);
+    let mut rows = Vec::new();
+    for row in 0..n {
+        for model in 0..models {
+            let hidden = [embeddings.get(row, 0) + embeddings.get(row, 1), embeddings.get(row, 2)];
+            chances.set(row, model, sigmoid(hidden.iter().zip(family[model % 3]).map(|(a, b)| a * b).sum::<f32>()));
+        }
+        let first = stream.random_range(0..models);
+        let drawn = (0..keep).map(|at| (first + at) % models);
+        rows.push(
+            drawn
+                .map(|model| Outcome::new(model, f32::from(u8::from(stream.random::<f32>() < chances.get(row, model)))))
+                .collect(),
+        );
+    }
+    (training_set(embeddings, models, rows), chances)
+}
+
+/// Mean chance of the best-estimated model.
+#[cfg(feature = "candle")]
+pub(super) fn mean_chance(fitted: &impl FittedEstimator, asked: &TrainingSet, chances: &Matrix) -> f32 {
+    let found = estimate(fitted, asked.embeddings());
+    (0..asked.len()).map(|row| chances.get(row, best_model(found.row(row)))).sum::<f32>() / asked.len() as f32
 }
 
 /// A world of outcomes of 0 and 1, and what scikit-learn's linear models make of it: `benches/peers/estimators/fixture.py`.

@@ -8,7 +8,7 @@ use faer::Accum;
 use router_core::{Error, ErrorKind, SeedStream};
 
 use crate::nn::feed_forward::Activation;
-use crate::nn::kernels::{View, cross_entropy, product, sigmoid};
+use crate::nn::kernels::{View, cross_entropy, product, sigmoid, softmax};
 use crate::nn::random::uniform;
 
 /// A result of candle's.
@@ -150,14 +150,7 @@ impl CustomOp1 for SoftmaxRows {
         let (rows, columns) = layout.shape().dims2()?;
         let mut out = contiguous(storage, layout)?.to_vec();
         for row in out.chunks_exact_mut(columns.max(1)) {
-            let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            for value in row.iter_mut() {
-                *value = (*value - largest).exp();
-            }
-            let sum: f32 = row.iter().sum();
-            for value in row.iter_mut() {
-                *value /= sum;
-            }
+            softmax(row, 1.0);
         }
         Ok((CpuStorage::F32(out), Shape::from((rows, columns))))
     }

@@ -101,6 +101,26 @@ pub fn add_scaled(to: &mut [f32], factor: f32, from: &[f32]) {
     }
 }
 
+/// Turns logits, divided by `temperature`, into probabilities, in place, and gives the most likely place (ties to the lowest) and its probability.
+/// There is at least one.
+pub fn softmax(logits: &mut [f32], temperature: f32) -> (usize, f32) {
+    let mut best = (0, f32::NEG_INFINITY);
+    for (at, &logit) in logits.iter().enumerate() {
+        if logit > best.1 {
+            best = (at, logit);
+        }
+    }
+    let mut total = 0.0f32;
+    for logit in logits.iter_mut() {
+        *logit = ((*logit - best.1) / temperature).exp();
+        total += *logit;
+    }
+    for probability in logits {
+        *probability /= total;
+    }
+    (best.0, 1.0 / total)
+}
+
 /// The logistic function, 1 / (1 + exp(-z)). In [0, 1] for every z that is a number.
 pub fn sigmoid(logit: f32) -> f32 {
     // Of the two forms, the one whose exponential cannot overflow.

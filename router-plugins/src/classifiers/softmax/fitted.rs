@@ -2,8 +2,8 @@
 
 use router_core::prelude::*;
 
-use crate::classifiers::calibration::{assign, softmax};
-use crate::nn::kernels::affine_one;
+use crate::classifiers::calibration::assign;
+use crate::nn::kernels::{affine_one, softmax};
 
 /// A softmax classifier that is ready: t x d weights and t biases on raw embeddings, a temperature and a threshold.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::network::DualContrastiveNetwork;
 use super::objective::Contrasts;
-use crate::estimators::network::{BaseRates, Ensemble, dimension_of, ensemble};
+use crate::estimators::network::{BaseRates, Ensemble, dimension_of, ensemble, ensemble_estimator};
 use crate::estimators::prompt_clusters::PromptClusters;
 use crate::nn::random::initial_weights;
 use crate::nn::{Parameter, Schedule, train};
@@ -180,25 +180,4 @@ impl DualContrastiveEstimator {
     }
 }
 
-impl FittedEstimator for DualContrastiveEstimator {
-    fn models(&self) -> usize {
-        self.0.models()
-    }
-
-    fn estimate(&self, batch: &QueryBatch<'_>, out: &mut Estimates) -> Result<()> {
-        self.0.estimate(batch.embeddings, out)
-    }
-}
-
-impl Persist for DualContrastiveEstimator {
-    const FORMAT: &'static str = "dual-contrastive-estimator";
-    const VERSION: u32 = 1;
-
-    fn save(&self, writer: &mut SlotWriter) -> Result<()> {
-        self.0.save(writer)
-    }
-
-    fn load(reader: &SlotReader<'_>) -> Result<Self> {
-        Ok(Self(Ensemble::load(reader)?))
-    }
-}
+ensemble_estimator!(DualContrastiveEstimator, "dual-contrastive-estimator");

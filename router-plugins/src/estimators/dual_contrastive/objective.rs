@@ -4,7 +4,7 @@
     reason = "rows come from the set, models from its pool, clusters are below their number"
 )]
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Tensor, Var};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use router_core::SeedStream;
@@ -14,16 +14,15 @@ use super::config::DualContrastiveConfig;
 use super::loss::{Side, Term, contrastive_loss};
 use super::network::DualContrastiveNetwork;
 use crate::estimators::clusters::qualities;
-use crate::estimators::network::{Answer, BaseRates, Scratch, Standardization};
+use crate::estimators::network::{BaseRates, Standardization, each_answer};
 use crate::estimators::score_calibration::{Calibration, Scored, calibrate};
 use crate::nn::autodiff::{TensorResult, dropout, linear};
 use crate::nn::kernels::cross_entropy;
 use crate::nn::{Objective, Parameter};
 
-/// Rows that are scored together.
-const BATCH: usize = 256;
 /// A cluster's mean of a model is pulled toward the model's mean as if by this many outcomes.
 const SHRINKAGE: f64 = 4.0;
+
 /// The models of a prompt that are compared.
 struct Compared {
     /// Model and quality.
@@ -127,24 +126,21 @@ impl<'a> Contrasts<'a> {
     }
 
     fn scored(&self, network: &DualContrastiveNetwork, rows: &[usize]) -> Vec<Scored> {
-        let (mut scratch, mut scores, mut input) = (Scratch::default(), Matrix::default(), Matrix::default());
         let mut scored = Vec::new();
-        for rows in rows.chunks(BATCH) {
-            input.reset(rows.len(), self.set.embeddings().cols());
-            for (at, &row) in rows.iter().enumerate() {
-                input.row_mut(at).copy_from_slice(self.set.embeddings().row(row));
-            }
-            network.answer(input.view(), &mut scratch, &mut scores);
-            for (at, &row) in rows.iter().enumerate() {
+        each_answer(
+            network,
+            rows,
+            |row, input| input.copy_from_slice(self.set.embeddings().row(row)),
+            |row, scores| {
                 let seen = self.set.outcomes().row(row).iter().filter(|outcome| outcome.weight > 0.0);
                 scored.extend(seen.map(|outcome| Scored {
                     model: outcome.model,
-                    score: scores.get(at, outcome.model),
+                    score: scores[outcome.model],
                     quality: outcome.quality,
                     weight: outcome.weight,
                 }));
-            }
-        }
+            },
+        );
         scored
     }
 }
@@ -165,13 +161,7 @@ impl Objective for Contrasts<'_> {
         let [weights, bias, vectors] = parameters else {
             return Err(candle_core::Error::Msg("a dual contrastive network has three tensors".into()));
         };
-        let d = self.set.embeddings().cols();
-        let Standardization { mean, scale } = &self.standard;
-        let mut input = Vec::with_capacity(rows.len() * d);
-        for &row in rows {
-            input.extend(self.set.embeddings().row(row).iter().zip(mean).map(|(value, mean)| (value - mean) * scale));
-        }
-        let input = Tensor::from_vec(input, (rows.len(), d), &Device::Cpu)?;
+        let input = self.standard.input(self.set, rows)?;
         let projected = dropout(&linear(&input, weights, bias, false)?, self.config.dropout, stream)?;
         let terms = self.terms(rows, stream);
         contrastive_loss(

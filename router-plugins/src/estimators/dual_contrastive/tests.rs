@@ -3,9 +3,8 @@ use router_core::Seed;
 use router_core::prelude::*;
 
 use super::*;
-use crate::estimators::realized::best_model;
-use crate::estimators::testing::{estimate, training_set};
-use crate::nn::kernels::{dot, sigmoid};
+use crate::estimators::testing::{ability_world, estimate, mean_chance, training_set};
+use crate::nn::kernels::dot;
 
 const MODELS: usize = 9;
 
@@ -13,47 +12,18 @@ fn fit(config: &DualContrastiveConfig, set: &TrainingSet) -> DualContrastiveEsti
     QualityEstimator::fit(config, set, &Tasks::none(set), &FitContext::new(7)).unwrap()
 }
 
-/// Nine models in three families by two hidden abilities; the outcomes of `keep` of them, drawn, for every prompt. Also the chances.
-fn world(n: usize, keep: usize, seed: u64) -> (TrainingSet, Matrix) {
-    let mut stream = Seed::root(seed).stream("world");
-    let embeddings = Matrix::from_vec(n, 8, (0..n * 8).map(|_| stream.random_range(-1.0f32..1.0)).collect()).unwrap();
-    let family = [[4.0f32, 0.0], [-2.0, 3.5], [-2.0, -3.5]];
-    let mut chances = Matrix::zeros(n, MODELS);
-    let mut rows = Vec::new();
-    for row in 0..n {
-        for model in 0..MODELS {
-            let hidden = [embeddings.get(row, 0) + embeddings.get(row, 1), embeddings.get(row, 2)];
-            chances.set(row, model, sigmoid(hidden.iter().zip(family[model % 3]).map(|(a, b)| a * b).sum::<f32>()));
-        }
-        let first = stream.random_range(0..MODELS);
-        let drawn = (0..keep).map(|at| (first + at) % MODELS);
-        rows.push(
-            drawn
-                .map(|model| Outcome::new(model, f32::from(u8::from(stream.random::<f32>() < chances.get(row, model)))))
-                .collect(),
-        );
-    }
-    (training_set(embeddings, MODELS, rows), chances)
-}
-
-/// Mean chance of the best-estimated model.
-fn realized(fitted: &DualContrastiveEstimator, asked: &TrainingSet, chances: &Matrix) -> f32 {
-    let found = estimate(fitted, asked.embeddings());
-    (0..asked.len()).map(|row| chances.get(row, best_model(found.row(row)))).sum::<f32>() / asked.len() as f32
-}
-
 #[test]
 fn the_planted_abilities_are_found_and_only_by_training() {
-    let (asked, chances) = world(500, MODELS, 2);
+    let (asked, chances) = ability_world(MODELS, 500, MODELS, 2);
     let best: f32 = (0..500).map(|row| chances.row(row).iter().copied().fold(0.0, f32::max)).sum::<f32>() / 500.0;
     for keep in [4, MODELS] {
-        let (train, _) = world(1200, keep, 1);
+        let (train, _) = ability_world(MODELS, 1200, keep, 1);
         let config = DualContrastiveConfig { width: 8, weight_decay: 1.0, ..Default::default() };
         let fitted = fit(&config, &train);
-        let routed = realized(&fitted, &asked, &chances);
+        let routed = mean_chance(&fitted, &asked, &chances);
         assert!(routed > best - 0.06, "{keep}: {routed} of {best}");
         let still = fit(&DualContrastiveConfig { learning_rate: 1e-7, epochs: 1, ..config }, &train);
-        let untrained = realized(&still, &asked, &chances);
+        let untrained = mean_chance(&still, &asked, &chances);
         assert!(untrained < best - 0.15, "{keep}: {untrained} of {best}");
         // Families share a direction.
         let vectors = fitted.model_embeddings();
@@ -67,8 +37,8 @@ fn the_planted_abilities_are_found_and_only_by_training() {
 
 #[test]
 fn qualities_have_the_level_of_the_outcomes() {
-    let (train, _) = world(800, MODELS, 1);
-    let (asked, chances) = world(500, MODELS, 2);
+    let (train, _) = ability_world(MODELS, 800, MODELS, 1);
+    let (asked, chances) = ability_world(MODELS, 500, MODELS, 2);
     let found = estimate(&fit(&DualContrastiveConfig::default(), &train), asked.embeddings());
     for model in 0..MODELS {
         let mean = |of: &Matrix| (0..500).map(|row| of.get(row, model)).sum::<f32>() / 500.0;
@@ -132,7 +102,7 @@ fn positives_and_negatives_are_the_best_and_the_worst() {
 
 #[test]
 fn wrong_parameters_are_told() {
-    let (set, _) = world(30, 2, 1);
+    let (set, _) = ability_world(MODELS, 30, 2, 1);
     let default = DualContrastiveConfig::default;
     for (config, field) in [
         (DualContrastiveConfig { width: 0, ..default() }, "width"),

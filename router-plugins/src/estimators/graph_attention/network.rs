@@ -5,7 +5,7 @@ use router_core::prelude::*;
 
 use crate::estimators::network::{Answer, Scratch};
 use crate::nn::Layer;
-use crate::nn::kernels::{add_scaled, dot};
+use crate::nn::kernels::{add_scaled, dot, softmax};
 
 /// A network that reads embeddings with the edges to tasks behind them.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,7 +57,7 @@ impl Answer for GraphNetwork {
             for (task, (share, edge)) in shares.iter_mut().zip(&joined.row(row)[d..]).enumerate() {
                 *share = dot(self.keys.row(task), state) + edge;
             }
-            softmax(shares);
+            softmax(shares, 1.0);
             for (task, &share) in shares.iter().enumerate() {
                 add_scaled(state, share, self.messages.row(task));
             }
@@ -84,19 +84,5 @@ impl Answer for GraphNetwork {
         let models = Layer::load(reader, &format!("{name}/models"), projection.outputs(), None)?;
         Self::new(projection, keys, reader.get_matrix(&format!("{name}/messages"))?, models)
             .map_err(|error| reader.corrupt(&error.to_string()))
-    }
-}
-
-/// Shares that sum to 1.
-pub(super) fn softmax(logits: &mut [f32]) {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    for logit in logits.iter_mut() {
-        *logit = (*logit - largest).exp();
-    }
-    let sum: f32 = logits.iter().sum();
-    if sum > 0.0 {
-        for share in logits.iter_mut() {
-            *share /= sum;
-        }
     }
 }

@@ -10,15 +10,13 @@ use router_core::SeedStream;
 use router_core::prelude::*;
 
 use super::config::GraphAttentionConfig;
-use super::network::{GraphNetwork, softmax};
-use crate::estimators::network::{Answer, BaseRates, Scratch, Standardization, loss_scale};
-use crate::nn::autodiff::{TensorResult, dropout, linear, logistic_loss, softmax_rows};
-use crate::nn::kernels::{add_scaled, cross_entropy, dot, sigmoid};
+use super::network::GraphNetwork;
+use crate::estimators::network::{BaseRates, Standardization, each_answer, loss_scale, outcome_loss};
+use crate::nn::autodiff::{TensorResult, dropout, linear, softmax_rows};
+use crate::nn::kernels::{add_scaled, cross_entropy, dot, sigmoid, softmax};
 use crate::nn::random::initial_weights;
 use crate::nn::{Layer, Objective, Parameter};
 
-/// Rows that are estimated together.
-const BATCH: usize = 256;
 /// The logit of attention to a prompt that a model did not answer.
 const ABSENT: f32 = -1.0e9;
 /// Number of tensors.
@@ -188,7 +186,7 @@ impl<'a> Graph<'a> {
             })
             .collect();
         let mut states = Matrix::default();
-        projection.forward(self.gather(self.train).view(), &mut states);
+        projection.forward(self.set.embeddings().gather(self.train).view(), &mut states);
         let mut answered: Vec<Vec<(usize, f32)>> = vec![Vec::new(); m];
         let mut logits: Vec<Vec<f32>> = vec![Vec::new(); m];
         for (at, &row) in self.train.iter().enumerate() {
@@ -201,7 +199,7 @@ impl<'a> Graph<'a> {
         let mut out = named.model_states.to_matrix()?;
         let mut heard = vec![0.0f32; r];
         for (model, (answered, logits)) in answered.iter().zip(&mut logits).enumerate() {
-            softmax(logits);
+            softmax(logits, 1.0);
             heard.fill(0.0);
             for (&(at, surprise), share) in answered.iter().zip(&*logits) {
                 add_scaled(&mut heard, share * surprise, states.row(at));
@@ -209,14 +207,6 @@ impl<'a> Graph<'a> {
             add_scaled(out.row_mut(model), 1.0, &multiply(&says, &heard));
         }
         Ok(out)
-    }
-
-    fn gather(&self, rows: &[usize]) -> Matrix {
-        let mut input = Matrix::zeros(rows.len(), self.set.embeddings().cols());
-        for (at, &row) in rows.iter().enumerate() {
-            input.row_mut(at).copy_from_slice(self.set.embeddings().row(row));
-        }
-        input
     }
 
     /// Training prompts outside of the batch, from which models hear.
@@ -230,16 +220,6 @@ impl<'a> Graph<'a> {
             return seen;
         }
         (0..self.config.support).map(|_| seen[stream.random_range(0..seen.len())]).collect()
-    }
-
-    fn standardized(&self, rows: &[usize]) -> TensorResult<Tensor> {
-        let d = self.set.embeddings().cols();
-        let Standardization { mean, scale } = &self.standard;
-        let mut input = Vec::with_capacity(rows.len() * d);
-        for &row in rows {
-            input.extend(self.set.embeddings().row(row).iter().zip(mean).map(|(value, mean)| (value - mean) * scale));
-        }
-        Tensor::from_vec(input, (rows.len(), d), &Device::Cpu)
     }
 
     /// The models' states as the support makes them.
@@ -259,7 +239,7 @@ impl<'a> Graph<'a> {
             }
         }
         let tensor = |values| Tensor::from_vec(values, (m, s), &Device::Cpu);
-        let prompts = linear(&self.standardized(support)?, projection, bias, false)?;
+        let prompts = linear(&self.standard.input(self.set, support)?, projection, bias, false)?;
         let attention = product(queries, &product(&prompts, keys)?)?.affine(f64::from(self.attention_scale()), 0.0)?;
         let shares = softmax_rows(&attention.add(&tensor(edges)?)?)?.mul(&tensor(surprises)?)?;
         states.add(&product(&product(&shares, &prompts.t()?.contiguous()?)?, says)?)
@@ -277,9 +257,9 @@ impl Objective for Graph<'_> {
         let [projection, bias, .., model_biases, task_queries, task_says] = parameters else {
             return Err(candle_core::Error::Msg(format!("a graph has {TENSORS} tensors")));
         };
-        let (m, d, count) = (self.base.logits.len(), self.set.embeddings().cols(), self.edges.cols());
+        let (d, count) = (self.set.embeddings().cols(), self.edges.cols());
         let models = self.hear(parameters, &self.support(rows, stream))?;
-        let prompts = linear(&self.standardized(rows)?, projection, bias, false)?;
+        let prompts = linear(&self.standard.input(self.set, rows)?, projection, bias, false)?;
         let features = Tensor::from_vec(self.task_features.clone(), (count, d), &Device::Cpu)?;
         let of_tasks = linear(&features, projection, bias, false)?;
         let edges: Vec<f32> = rows.iter().flat_map(|&row| self.edges.row(row)).copied().collect();
@@ -290,14 +270,7 @@ impl Objective for Graph<'_> {
         let heard = product(&product(&shares, &of_tasks.t()?.contiguous()?)?, task_says)?;
         let states = dropout(&prompts.add(&heard)?.relu()?, self.config.dropout, stream)?;
         let logits = linear(&states, &models, model_biases, true)?;
-        let (mut targets, mut weights) = (vec![0.0f32; rows.len() * m], vec![0.0f32; rows.len() * m]);
-        for (at, &row) in rows.iter().enumerate() {
-            for outcome in self.set.outcomes().row(row) {
-                targets[at * m + outcome.model] = outcome.quality;
-                weights[at * m + outcome.model] = outcome.weight;
-            }
-        }
-        logistic_loss(&logits, targets, weights, self.scale / rows.len() as f32)
+        outcome_loss(&logits, self.set, rows, self.scale / rows.len() as f32)
     }
 
     fn held_out_loss(&self, parameters: &[Parameter]) -> Result<Option<f64>> {
@@ -305,25 +278,24 @@ impl Objective for Graph<'_> {
             return Ok(None);
         }
         let network = self.extract(parameters)?;
-        let (mut scratch, mut logits, mut input) = (Scratch::default(), Matrix::default(), Matrix::default());
         let (mut total, mut weight) = (0.0f64, 0.0f64);
         let d = self.set.embeddings().cols();
-        for rows in self.held_out.chunks(BATCH) {
-            input.reset(rows.len(), network.inputs());
-            for (at, &row) in rows.iter().enumerate() {
-                let (embedding, edges) = input.row_mut(at).split_at_mut(d);
+        each_answer(
+            &network,
+            self.held_out,
+            |row, input| {
+                let (embedding, edges) = input.split_at_mut(d);
                 embedding.copy_from_slice(self.set.embeddings().row(row));
                 edges.copy_from_slice(self.edges.row(row));
-            }
-            network.answer(input.view(), &mut scratch, &mut logits);
-            for (at, &row) in rows.iter().enumerate() {
+            },
+            |row, logits| {
                 for seen in self.set.outcomes().row(row) {
-                    let loss = cross_entropy(logits.get(at, seen.model), seen.quality);
+                    let loss = cross_entropy(logits[seen.model], seen.quality);
                     total += f64::from(seen.weight) * f64::from(loss);
                     weight += f64::from(seen.weight);
                 }
-            }
-        }
+            },
+        );
         Ok((weight > 0.0).then(|| total / weight))
     }
 }

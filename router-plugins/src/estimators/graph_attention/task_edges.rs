@@ -25,11 +25,7 @@ impl TaskEdges {
             let count = tasks.count();
             let mut edges = Matrix::zeros(set.len(), count);
             for (row, task) in tasks.assigned().iter().enumerate() {
-                let of_row = edges.row_mut(row);
-                if let Some(task) = task {
-                    of_row[task.index()] = 1.0;
-                }
-                logarithms(of_row, if task.is_some() { 0.0 } else { 1.0 });
+                certain(edges.row_mut(row), task.map(TaskId::index));
             }
             return Ok((Self::Given(count), edges));
         }

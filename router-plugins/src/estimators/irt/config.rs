@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::network::{ResponseNetwork, Responses};
-use crate::estimators::network::{BaseRates, Ensemble, Loss, Training, dimension_of, ensemble};
+use crate::estimators::network::{BaseRates, Ensemble, Loss, Training, dimension_of, ensemble, ensemble_estimator};
 use crate::nn::Schedule;
 
 /// Parameters of the `irt` estimator; see the [module](super).
@@ -132,25 +132,4 @@ impl IrtEstimator {
     }
 }
 
-impl FittedEstimator for IrtEstimator {
-    fn models(&self) -> usize {
-        self.0.models()
-    }
-
-    fn estimate(&self, batch: &QueryBatch<'_>, out: &mut Estimates) -> Result<()> {
-        self.0.estimate(batch.embeddings, out)
-    }
-}
-
-impl Persist for IrtEstimator {
-    const FORMAT: &'static str = "irt-estimator";
-    const VERSION: u32 = 1;
-
-    fn save(&self, writer: &mut SlotWriter) -> Result<()> {
-        self.0.save(writer)
-    }
-
-    fn load(reader: &SlotReader<'_>) -> Result<Self> {
-        Ok(Self(Ensemble::load(reader)?))
-    }
-}
+ensemble_estimator!(IrtEstimator, "irt-estimator");

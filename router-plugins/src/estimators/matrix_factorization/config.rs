@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::network::{Factorization, FactorizationNetwork};
-use crate::estimators::network::{BaseRates, Ensemble, Loss, Training, dimension_of, ensemble};
+use crate::estimators::network::{BaseRates, Ensemble, Loss, Training, dimension_of, ensemble, ensemble_estimator};
 use crate::nn::Schedule;
 
 /// What a factorization is trained on.
@@ -128,25 +128,4 @@ impl MatrixFactorizationEstimator {
     }
 }
 
-impl FittedEstimator for MatrixFactorizationEstimator {
-    fn models(&self) -> usize {
-        self.0.models()
-    }
-
-    fn estimate(&self, batch: &QueryBatch<'_>, out: &mut Estimates) -> Result<()> {
-        self.0.estimate(batch.embeddings, out)
-    }
-}
-
-impl Persist for MatrixFactorizationEstimator {
-    const FORMAT: &'static str = "matrix-factorization-estimator";
-    const VERSION: u32 = 1;
-
-    fn save(&self, writer: &mut SlotWriter) -> Result<()> {
-        self.0.save(writer)
-    }
-
-    fn load(reader: &SlotReader<'_>) -> Result<Self> {
-        Ok(Self(Ensemble::load(reader)?))
-    }
-}
+ensemble_estimator!(MatrixFactorizationEstimator, "matrix-factorization-estimator");

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::estimators::network::{
-    BaseRates, Ensemble, Loss, MultiLayer, MultiLayerNetwork, Training, dimension_of, ensemble,
+    BaseRates, Ensemble, Loss, MultiLayer, MultiLayerNetwork, Training, dimension_of, ensemble, ensemble_estimator,
 };
 use crate::nn::{Activation, Schedule};
 
@@ -108,25 +108,4 @@ router_core::register!(EstimatorRole, MlpConfig);
 #[derive(Debug, Clone, PartialEq)]
 pub struct MlpEstimator(pub(super) Ensemble<MultiLayerNetwork>);
 
-impl FittedEstimator for MlpEstimator {
-    fn models(&self) -> usize {
-        self.0.models()
-    }
-
-    fn estimate(&self, batch: &QueryBatch<'_>, out: &mut Estimates) -> Result<()> {
-        self.0.estimate(batch.embeddings, out)
-    }
-}
-
-impl Persist for MlpEstimator {
-    const FORMAT: &'static str = "mlp-estimator";
-    const VERSION: u32 = 1;
-
-    fn save(&self, writer: &mut SlotWriter) -> Result<()> {
-        self.0.save(writer)
-    }
-
-    fn load(reader: &SlotReader<'_>) -> Result<Self> {
-        Ok(Self(Ensemble::load(reader)?))
-    }
-}
+ensemble_estimator!(MlpEstimator, "mlp-estimator");

@@ -148,3 +148,33 @@ impl<N: Answer> Ensemble<N> {
         Self::new(members).map_err(|error| reader.corrupt(&error.to_string()))
     }
 }
+
+/// Makes a tuple struct around an [`Ensemble`] an estimator that is stored as `format`, version 1.
+macro_rules! ensemble_estimator {
+    ($estimator:ident, $format:literal) => {
+        impl FittedEstimator for $estimator {
+            fn models(&self) -> usize {
+                self.0.models()
+            }
+
+            fn estimate(&self, batch: &QueryBatch<'_>, out: &mut Estimates) -> Result<()> {
+                self.0.estimate(batch.embeddings, out)
+            }
+        }
+
+        impl Persist for $estimator {
+            const FORMAT: &'static str = $format;
+            const VERSION: u32 = 1;
+
+            fn save(&self, writer: &mut SlotWriter) -> Result<()> {
+                self.0.save(writer)
+            }
+
+            fn load(reader: &SlotReader<'_>) -> Result<Self> {
+                Ok(Self(Ensemble::load(reader)?))
+            }
+        }
+    };
+}
+
+pub(in crate::estimators) use ensemble_estimator;

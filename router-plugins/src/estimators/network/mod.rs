@@ -12,8 +12,10 @@ mod standardization;
 mod training;
 
 pub(super) use base_rates::{BaseRates, mean_row};
-pub(super) use ensemble::{Ensemble, ensemble};
+pub(super) use ensemble::{Ensemble, ensemble, ensemble_estimator};
 pub(super) use multi_layer::{MultiLayer, MultiLayerNetwork};
 pub(super) use spread::Spread;
 pub(super) use standardization::Standardization;
-pub(super) use training::{Answer, Architecture, Loss, Scratch, Training, dimension_of, loss_scale};
+pub(super) use training::{
+    Answer, Architecture, Loss, Scratch, Training, dimension_of, each_answer, loss_scale, outcome_loss,
+};

@@ -1,6 +1,9 @@
 //! Embeddings as networks read them.
 
+use candle_core::{Device, Tensor};
 use router_core::prelude::*;
+
+use crate::nn::autodiff::TensorResult;
 
 /// Embeddings are centered and brought to a mean square of 1 a dimension, so that the same learning rate suits every embedder.
 /// One scale for all dimensions: rare features of a lexical embedder stay small.
@@ -28,5 +31,16 @@ impl Standardization {
         let deviation = (squares / count / mean.len().max(1) as f64).sqrt();
         let scale = if deviation > 1e-12 { (1.0 / deviation) as f32 } else { 1.0 };
         Self { mean, scale }
+    }
+
+    /// The standardized embeddings of `rows` of `set`, rows x d.
+    pub(in crate::estimators) fn input(&self, set: &TrainingSet, rows: &[usize]) -> TensorResult<Tensor> {
+        let d = set.embeddings().cols();
+        let mut input = Vec::with_capacity(rows.len() * d);
+        for &row in rows {
+            let embedding = set.embeddings().row(row).iter().zip(&self.mean);
+            input.extend(embedding.map(|(value, mean)| (value - mean) * self.scale));
+        }
+        Tensor::from_vec(input, (rows.len(), d), &Device::Cpu)
     }
 }

@@ -12,7 +12,7 @@ use crate::nn::autodiff::{TensorResult, logistic_loss};
 use crate::nn::kernels::{cross_entropy, sigmoid};
 use crate::nn::{ForwardScratch, Objective, Parameter, Schedule, train};
 
-/// Rows of held-out prompts that are estimated together.
+/// Prompts that are estimated together.
 const BATCH: usize = 256;
 
 /// A network in training.
@@ -51,6 +51,44 @@ pub(in crate::estimators) trait Answer: Sized + Send + Sync + 'static {
 
     /// Reads the network of `inputs` inputs under `name`.
     fn load(reader: &SlotReader<'_>, name: &str, inputs: usize) -> Result<Self>;
+}
+
+/// Calls `each` with the logits of every one of `rows`, in their order; `read` writes what the network reads of a row.
+pub(in crate::estimators) fn each_answer(
+    network: &impl Answer,
+    rows: &[usize],
+    read: impl Fn(usize, &mut [f32]),
+    mut each: impl FnMut(usize, &[f32]),
+) {
+    let (mut scratch, mut logits, mut input) = (Scratch::default(), Matrix::default(), Matrix::default());
+    for rows in rows.chunks(BATCH) {
+        input.reset(rows.len(), network.inputs());
+        for (at, &row) in rows.iter().enumerate() {
+            read(row, input.row_mut(at));
+        }
+        network.answer(input.view(), &mut scratch, &mut logits);
+        for (at, &row) in rows.iter().enumerate() {
+            each(row, logits.row(at));
+        }
+    }
+}
+
+/// The cross-entropy of `logits` (rows x m) with the outcomes of `rows`, times `scale`: a scalar.
+pub(in crate::estimators) fn outcome_loss(
+    logits: &Tensor,
+    set: &TrainingSet,
+    rows: &[usize],
+    scale: f32,
+) -> TensorResult<Tensor> {
+    let m = set.models().len();
+    let (mut targets, mut weights) = (vec![0.0f32; rows.len() * m], vec![0.0f32; rows.len() * m]);
+    for (at, &row) in rows.iter().enumerate() {
+        for outcome in set.outcomes().row(row) {
+            targets[at * m + outcome.model] = outcome.quality;
+            weights[at * m + outcome.model] = outcome.weight;
+        }
+    }
+    logistic_loss(logits, targets, weights, scale)
 }
 
 /// What is compared with what was seen.
@@ -135,27 +173,12 @@ struct Regression<'a, A> {
 impl<A: Architecture> Objective for Regression<'_, A> {
     fn batch_loss(&self, parameters: &[Var], rows: &[usize], stream: &mut SeedStream) -> TensorResult<Tensor> {
         let set = self.training.set;
-        let (d, m) = (set.embeddings().cols(), set.models().len());
-        let Standardization { mean, scale } = &self.standard;
-        let mut input = Vec::with_capacity(rows.len() * d);
-        for &row in rows {
-            input.extend(set.embeddings().row(row).iter().zip(mean).map(|(value, mean)| (value - mean) * scale));
-        }
-        let input = Tensor::from_vec(input, (rows.len(), d), &Device::Cpu)?;
-        let logits = self.architecture.logits(parameters, &input, stream)?;
+        let logits = self.architecture.logits(parameters, &self.standard.input(set, rows)?, stream)?;
         let scale = (self.scale / rows.len() as f64) as f32;
         match self.training.loss {
-            Loss::Outcomes => {
-                let (mut targets, mut weights) = (vec![0.0f32; rows.len() * m], vec![0.0f32; rows.len() * m]);
-                for (at, &row) in rows.iter().enumerate() {
-                    for outcome in set.outcomes().row(row) {
-                        targets[at * m + outcome.model] = outcome.quality;
-                        weights[at * m + outcome.model] = outcome.weight;
-                    }
-                }
-                logistic_loss(&logits, targets, weights, scale)
-            }
+            Loss::Outcomes => outcome_loss(&logits, set, rows, scale),
             Loss::Pairs => {
+                let m = set.models().len();
                 let mut pairs = Vec::new();
                 for (at, &row) in rows.iter().enumerate() {
                     let turn = stream.random_range(0..m);
@@ -172,20 +195,17 @@ impl<A: Architecture> Objective for Regression<'_, A> {
             return Ok(None);
         }
         let network = self.architecture.extract(parameters, &self.standard)?;
-        let (mut scratch, mut logits, mut input) = (Scratch::default(), Matrix::default(), Matrix::default());
         let (mut total, mut weight) = (0.0f64, 0.0f64);
-        for rows in held_out.chunks(BATCH) {
-            input.reset(rows.len(), set.embeddings().cols());
-            for (at, &row) in rows.iter().enumerate() {
-                input.row_mut(at).copy_from_slice(set.embeddings().row(row));
-            }
-            network.answer(input.view(), &mut scratch, &mut logits);
-            for (at, &row) in rows.iter().enumerate() {
+        each_answer(
+            &network,
+            held_out,
+            |row, input| input.copy_from_slice(set.embeddings().row(row)),
+            |row, logits| {
                 let mut add = |of: f32, loss: f32| {
                     total += f64::from(of) * f64::from(loss);
                     weight += f64::from(of);
                 };
-                let (logits, outcomes) = (logits.row(at), set.outcomes().row(row));
+                let outcomes = set.outcomes().row(row);
                 match loss {
                     Loss::Outcomes => {
                         for seen in outcomes {
@@ -196,8 +216,8 @@ impl<A: Architecture> Objective for Regression<'_, A> {
                         add(pair.weight, cross_entropy(logits[pair.winner] - logits[pair.loser], 1.0));
                     }),
                 }
-            }
-        }
+            },
+        );
         Ok((weight > 0.0).then(|| total / weight))
     }
 }
