@@ -51,6 +51,7 @@ pub fn builtin() -> Result<Registry> {
     registry.register::<DiscovererRole, discoverers::graph::GraphConfig>(ORIGIN)?;
     registry.register::<DiscovererRole, discoverers::kmeans::KmeansConfig>(ORIGIN)?;
     registry.register::<DiscovererRole, discoverers::labels::LabelsConfig>(ORIGIN)?;
+    registry.register::<DiscovererRole, discoverers::sampled::SampledConfig>(ORIGIN)?;
     registry.register::<DiscovererRole, discoverers::spectral::SpectralConfig>(ORIGIN)?;
     registry.register::<ClassifierRole, classifiers::centroid::CentroidConfig>(ORIGIN)?;
     registry.register::<ClassifierRole, classifiers::neighbors::NeighborsConfig>(ORIGIN)?;

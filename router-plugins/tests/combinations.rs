@@ -208,6 +208,7 @@ fn build(config: &RouterConfig, registry: &Registry) -> UnfittedRouter {
                 discoverers::graph::GraphConfig,
                 discoverers::kmeans::KmeansConfig,
                 discoverers::labels::LabelsConfig,
+                discoverers::sampled::SampledConfig,
                 discoverers::spectral::SpectralConfig,
             ]
         );

@@ -40,6 +40,7 @@ fn fixture(id: &str) -> Map<String, Value> {
 fn choices() -> Vec<(&'static str, &'static str, Value)> {
     vec![
         ("discoverer/graph", "hierarchical", serde_json::json!({ "resolution": "hierarchical" })),
+        ("discoverer/sampled", "four fifths of the prompts", serde_json::json!({ "size": 120 })),
         ("estimator/matrix-factorization", "pairs", serde_json::json!({ "loss": "pairs" })),
         ("estimator/neighbors", "automatic metric", serde_json::json!({ "metric": "automatic" })),
         ("estimator/moe", "full-rank heads", serde_json::json!({ "heads": "full-rank" })),

@@ -4,4 +4,5 @@ pub mod graph;
 mod held_out;
 pub mod kmeans;
 pub mod labels;
+pub mod sampled;
 pub mod spectral;
