@@ -1,6 +1,6 @@
 """Holds our estimators against scikit-learn on the same embeddings and folds, both batched and on the same number of threads.
 
-    python -m venv venv && venv/bin/pip install scikit-learn
+    ../setup.sh estimators
     cargo build --release -p router-benches --bin router-estimator-peer
     venv/bin/python compare.py DATA_DIR CONFIG.toml [--threads 2]
     venv/bin/pip install torch torch-geometric routellm llmrouter-lib
