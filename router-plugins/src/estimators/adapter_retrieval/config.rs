@@ -11,9 +11,11 @@ use super::fitted::AdapterRetrievalEstimator;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdapterRetrievalConfig {
-    /// Clusters that stand for tasks where the router discovers none; fewer where fewer prompts differ. Default 64.
+    /// Clusters that stand for tasks where the router discovers none; fewer where fewer prompts differ. If left out, which is the default, one for every 20 prompts, at most
+    /// 64.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65_536))]
-    pub clusters: usize,
+    pub clusters: Option<usize>,
     /// Examples, drawn at random, whose mean embedding represents a task; all where it has fewer. Default 64.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub examples: usize,
@@ -38,7 +40,15 @@ pub struct AdapterRetrievalConfig {
 
 impl Default for AdapterRetrievalConfig {
     fn default() -> Self {
-        Self { clusters: 64, examples: 64, adapters: 32, retrieved: None, temperature: None, shrinkage: 4.0, folds: 5 }
+        Self {
+            clusters: None,
+            examples: 64,
+            adapters: 32,
+            retrieved: None,
+            temperature: None,
+            shrinkage: 4.0,
+            folds: 5,
+        }
     }
 }
 
@@ -59,7 +69,7 @@ impl AdapterRetrievalConfig {
                 .help(format!("allowed: {allowed}")))
         };
         for (field, value) in [
-            ("clusters", self.clusters),
+            ("clusters", self.clusters.unwrap_or(1)),
             ("examples", self.examples),
             ("adapters", self.adapters),
             ("retrieved", self.retrieved.unwrap_or(1)),

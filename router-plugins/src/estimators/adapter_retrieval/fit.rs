@@ -15,6 +15,9 @@ use crate::estimators::realized::{Worth, best_model, last_best, means};
 use crate::neighbors::{NeighborIndex, normalize, normalized};
 use crate::nn::kernels::softmax;
 
+/// Clusters at most where their number is not given, and prompts that each then holds at least, on average: a mean of fewer says little.
+const CLUSTERS: usize = 64;
+const PROMPTS_A_CLUSTER: usize = 20;
 /// Numbers of retrieved tasks that are tried.
 const RETRIEVED: [usize; 4] = [1, 2, 4, 8];
 /// Temperatures that are tried.
@@ -30,7 +33,8 @@ pub(super) fn fit(
     let of_rows: Vec<Option<usize>> = if tasks.count() > 0 {
         tasks.assigned().iter().map(|task| task.map(TaskId::index)).collect()
     } else {
-        PromptClusters::new(set, config.clusters, cx)?.of_rows
+        let clusters = config.clusters.unwrap_or_else(|| (set.len() / PROMPTS_A_CLUSTER).clamp(1, CLUSTERS));
+        PromptClusters::new(set, clusters, cx)?.of_rows
     };
     let points = normalized(set.embeddings());
     let rows: Vec<usize> = (0..set.len()).collect();

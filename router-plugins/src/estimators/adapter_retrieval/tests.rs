@@ -76,7 +76,7 @@ impl World {
 fn fifteen_hundred_adapters_are_told_apart_and_shuffled_outcomes_teach_nothing() {
     let world = World::new(150, 1500);
     let (train, asked) = (world.set(3000, 1), world.set(600, 2));
-    let config = AdapterRetrievalConfig { clusters: 150, ..AdapterRetrievalConfig::default() };
+    let config = AdapterRetrievalConfig { clusters: Some(150), ..AdapterRetrievalConfig::default() };
     let fitted = fit(&config, &train);
     let routed = world.realized(&fitted, &asked);
     assert!(routed > 0.8, "{routed}");
@@ -111,7 +111,7 @@ fn quality_by_hand() {
     let set = training_set(embeddings, 3, rows);
     let of = |retrieved, adapters| {
         let config = AdapterRetrievalConfig {
-            clusters: 2,
+            clusters: Some(2),
             adapters,
             retrieved: Some(retrieved),
             temperature: Some(0.5),
@@ -148,7 +148,7 @@ fn a_new_adapter_is_found_by_its_outcomes() {
     // The adapters that are best at tasks 0 and 1 come later; the last of the others of task 0 is gone, too.
     let drop = |row: usize| train.outcomes().row(row).iter().filter(|outcome| outcome.model != 60);
     let rows = (0..train.len()).map(|row| drop(row).copied().collect()).collect();
-    let config = AdapterRetrievalConfig { clusters: 12, ..AdapterRetrievalConfig::default() };
+    let config = AdapterRetrievalConfig { clusters: Some(12), ..AdapterRetrievalConfig::default() };
     let before = fit(&config, &training_set(train.embeddings().to_matrix(), 60, rows));
     let probes = asked.embeddings().gather(&(0..24).map(|at| at * 10).collect::<Vec<_>>());
     // It is perfect at the tasks 0 (rows 0 to 228 in steps of 12), hopeless elsewhere.
@@ -186,7 +186,7 @@ fn wrong_parameters_are_told() {
     let set = World::new(4, 8).set(40, 1);
     let default = AdapterRetrievalConfig::default;
     for (config, field) in [
-        (AdapterRetrievalConfig { clusters: 0, ..default() }, "clusters"),
+        (AdapterRetrievalConfig { clusters: Some(0), ..default() }, "clusters"),
         (AdapterRetrievalConfig { examples: 0, ..default() }, "examples"),
         (AdapterRetrievalConfig { adapters: 0, ..default() }, "adapters"),
         (AdapterRetrievalConfig { retrieved: Some(0), ..default() }, "retrieved"),
