@@ -129,3 +129,15 @@ pub fn names(registry: &Registry, role: &str) -> Vec<&'static str> {
     let here = |name: &&str| !ELSEWHERE.contains(name);
     registry.list().into_iter().filter(|plugin| plugin.role == role).map(|plugin| plugin.name).filter(here).collect()
 }
+
+/// Clock ticks of a second in /proc/self/stat, on every Linux there is.
+const TICKS: f64 = 100.0;
+
+/// Processor time of all threads of this program so far, in steps of 0.01: what a measurement means on a shared machine. 0 elsewhere than on Linux.
+pub fn processor_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name in parentheses may hold anything; user and system time are the 12th and 13th field after it.
+    let after = stat.rsplit(')').next().unwrap_or_default();
+    let ticks: f64 = after.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
+    ticks / TICKS
+}

@@ -2,14 +2,15 @@
 //!
 //! ```text
 //! cargo run --release -p router-benches --bin growth -- table [--prompts 5000,20000] [--models 10,100,1000] [--only ROLE/NAME]
-//! cargo run --release -p router-benches --bin growth -- measure ROLE NAME PROMPTS MODELS [PARAMETERS as JSON]
+//! cargo run --release -p router-benches --bin growth -- measure ROLE NAME PROMPTS MODELS [PARAMETERS as JSON [TASKS]]
+//! cargo run --release -p router-benches --bin growth -- sample PROMPTS TASKS SIZE...
 //! cargo run --release -p router-benches --bin growth -- export PROMPTS FILE
 //! cargo run --release -p router-benches --bin growth -- noise LEVEL SEED FILE
 //! ```
 //!
 //! `table` measures every plugin in a process of its own: the given numbers of prompts at the first number of models, and the
-//! given numbers of models at the first number of prompts. Embeddings have 384 dimensions and lie around 30 planted tasks; 2,000
-//! further prompts are held out. Processor time counts all threads: it means something on a shared machine where wall time does not.
+//! given numbers of models at the first number of prompts. Embeddings have 384 dimensions and lie around 30 planted tasks of one size; 2,000
+//! further prompts are held out. `sample` finds TASKS planted tasks by the discoverer `sampled` with samples of the given sizes. Processor time counts all threads: it means something on a shared machine where wall time does not.
 //! Peak memory is that of the process less what it held before the fit. `export` writes the embeddings for the peer in
 //! `benches/peers/discovery`; `noise` those of a world of `examples/discovery_under_noise.rs`, whose planted tasks it prints, and
 //! the tasks that `kmeans` and `spectral` find in it by words alone. Processor time and memory are read from Linux's /proc, and are zero elsewhere.
@@ -27,7 +28,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
-use router_benches::{Size, World, names, registry};
+use router_benches::{Size, World, names, processor_seconds, registry};
 use router_core::registry::Role;
 use router_core::{
     ClassifierRole, DiscovererRole, EmbedderRole, Estimates, EstimatorRole, FitContext, MatrixView, Prompt,
@@ -40,8 +41,6 @@ use serde_json::{Value, json};
 const DIMENSION: usize = 384;
 const TASKS: usize = 30;
 const HELD_OUT: usize = 2_000;
-/// Clock ticks of a second in /proc/self/stat, on every Linux there is.
-const TICKS: f64 = 100.0;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -50,13 +49,18 @@ fn main() {
         ["measure", role, name, prompts, models, rest @ ..] => {
             let parameters =
                 rest.first().map_or(json!({}), |text| serde_json::from_str(text).expect("parameters are JSON"));
-            println!("{}", measure(role, name, number(prompts), number(models), parameters));
+            let tasks = rest.get(1).map_or(TASKS, |text| number(text));
+            println!("{}", measure(role, name, [number(prompts), number(models), tasks], parameters));
+        }
+        ["sample", prompts, tasks, sizes @ ..] => {
+            let sizes: Vec<usize> = sizes.iter().map(|size| number(size)).collect();
+            samples(number(prompts), number(tasks), &sizes);
         }
         ["table", options @ ..] => table(options),
         ["export", prompts, file] => export(number(prompts), file),
         ["noise", level, seed, file] => println!("{}", noise(level.parse().expect("a share"), seed, file)),
         _ => {
-            eprintln!("usage: growth table|measure|export|noise, see the head of benches/src/bin/growth.rs");
+            eprintln!("usage: growth table|measure|sample|export|noise, see the head of benches/src/bin/growth.rs");
             std::process::exit(2);
         }
     }
@@ -69,29 +73,26 @@ fn number(text: &str) -> usize {
 /// A world whose last [`HELD_OUT`] prompts are held out.
 struct Split {
     world: World,
+    planted: usize,
     train: TrainingSet,
     tasks: Tasks,
     held_out: Vec<usize>,
 }
 
 impl Split {
-    fn new(prompts: usize, models: usize) -> Self {
-        let world = World::new(Size { n: prompts + HELD_OUT, d: DIMENSION, m: models, tasks: TASKS });
+    fn new(prompts: usize, models: usize, planted: usize) -> Self {
+        let world = World::new(Size { n: prompts + HELD_OUT, d: DIMENSION, m: models, tasks: planted });
         let rows: Vec<usize> = (0..prompts).collect();
+        let labels: Vec<Option<u32>> = rows.iter().map(|&row| Some((row % planted) as u32)).collect();
         let train = world.training_set().subset(&rows).expect("a part of the world");
-        let tasks =
-            Tasks::profile(&train, TaskMap::from_labels(&planted(&rows)), &TasksConfig::default()).expect("tasks");
-        Self { world, train, tasks, held_out: (prompts..prompts + HELD_OUT).collect() }
+        let tasks = Tasks::profile(&train, TaskMap::from_labels(&labels), &TasksConfig::default()).expect("tasks");
+        Self { world, planted, train, tasks, held_out: (prompts..prompts + HELD_OUT).collect() }
     }
 }
 
-fn planted(rows: &[usize]) -> Vec<Option<u32>> {
-    rows.iter().map(|&row| Some((row % TASKS) as u32)).collect()
-}
-
 /// Fits one plugin and reports on it as JSON.
-fn measure(role: &str, name: &str, prompts: usize, models: usize, parameters: Value) -> Value {
-    let split = Split::new(prompts, models);
+fn measure(role: &str, name: &str, [prompts, models, planted]: [usize; 3], parameters: Value) -> Value {
+    let split = Split::new(prompts, models, planted);
     let registry = registry();
     forget_peak();
     let before = memory("VmRSS:");
@@ -101,7 +102,7 @@ fn measure(role: &str, name: &str, prompts: usize, models: usize, parameters: Va
         "discoverer" => {
             let discoverer = registry.build::<DiscovererRole>(name, parameters).expect("a discoverer").0;
             let map = discoverer.discover(&split.train, &FitContext::new(1)).expect("tasks");
-            Box::new(move || ("adjusted Rand index", agreement(&map)))
+            Box::new(move || ("adjusted Rand index", agreement(&map, planted)))
         }
         "classifier" => {
             let classifier = registry.build::<ClassifierRole>(name, parameters).expect("a classifier").0;
@@ -111,8 +112,9 @@ fn measure(role: &str, name: &str, prompts: usize, models: usize, parameters: Va
                 let mut out = TaskDistribution::default();
                 let asked = split.world.embeddings.gather(&split.held_out);
                 fitted.classify(asked.view(), &mut out).expect("tasks");
-                let right = (0..HELD_OUT)
-                    .filter(|&at| out.assigned(at).map(|task| task.0 as usize) == Some(split.held_out[at] % TASKS));
+                let right = (0..HELD_OUT).filter(|&at| {
+                    out.assigned(at).map(|task| task.0 as usize) == Some(split.held_out[at] % split.planted)
+                });
                 ("held-out accuracy", right.count() as f64 / HELD_OUT as f64)
             })
         }
@@ -142,20 +144,20 @@ fn measure(role: &str, name: &str, prompts: usize, models: usize, parameters: Va
     let peak = memory("VmHWM:") - before;
     let (measure, value) = quality();
     json!({
-        "role": role, "name": name, "prompts": prompts, "models": models, "seconds": seconds, "processor_seconds": cpu,
-        "peak_megabytes": peak.max(0.0) / 1024.0, "measure": measure, "quality": value,
+        "role": role, "name": name, "prompts": prompts, "models": models, "tasks": planted, "seconds": seconds, "processor_seconds": cpu,
+        "peak_megabytes": peak.max(0.0) / 1024.0, "process_megabytes": memory("VmHWM:") / 1024.0, "measure": measure, "quality": value,
     })
 }
 
 /// How well the tasks agree with the planted ones; every prompt without a task is one of its own.
-fn agreement(map: &TaskMap) -> f64 {
+fn agreement(map: &TaskMap, tasks: usize) -> f64 {
     let labels: Vec<u32> = map
         .assignments()
         .iter()
         .enumerate()
         .map(|(row, task)| task.map_or(1 << 24 | row as u32, |task| task.0))
         .collect();
-    let planted: Vec<u32> = (0..labels.len()).map(|row| (row % TASKS) as u32).collect();
+    let planted: Vec<u32> = (0..labels.len()).map(|row| (row % tasks) as u32).collect();
     adjusted_rand_index(&labels, &planted).expect("labels of the same length")
 }
 
@@ -184,15 +186,6 @@ fn forget_peak() {
     if std::path::Path::new("/proc/self/clear_refs").exists() {
         std::fs::write("/proc/self/clear_refs", "5").expect("a peak to reset");
     }
-}
-
-/// Processor time of all threads so far.
-fn processor_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The name in parentheses may hold anything; user and system time are the 12th and 13th field after it.
-    let after = stat.rsplit(')').next().unwrap_or_default();
-    let ticks: f64 = after.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
-    ticks / TICKS
 }
 
 fn table(options: &[&str]) {
@@ -257,9 +250,35 @@ fn child(role: &str, name: &str, prompts: usize, models: usize) -> Value {
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
+/// Finds the tasks of one world by samples of growing size.
+fn samples(prompts: usize, tasks: usize, sizes: &[usize]) {
+    let world = World::new(Size { n: prompts, d: DIMENSION, m: 10, tasks });
+    let (set, registry) = (world.training_set(), registry());
+    println!(
+        "| prompts | planted tasks | sample | a task | tasks found | adjusted Rand index | processor s | wall s | peak MB of discovery | of the process |"
+    );
+    println!("|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
+    for &size in sizes {
+        let discoverer = registry.build::<DiscovererRole>("sampled", json!({ "size": size })).expect("a discoverer").0;
+        forget_peak();
+        let before = memory("VmRSS:");
+        let (wall, cpu) = (Instant::now(), processor_seconds());
+        let map = discoverer.discover(&set, &FitContext::new(1)).expect("tasks");
+        let (wall, cpu, peak) = (wall.elapsed().as_secs_f64(), processor_seconds() - cpu, memory("VmHWM:"));
+        println!(
+            "| {prompts} | {tasks} | {size} | {:.0} | {} | {:.3} | {cpu:.1} | {wall:.1} | {:.0} | {:.0} |",
+            size as f64 / tasks as f64,
+            map.count(),
+            agreement(&map, tasks),
+            (peak - before).max(0.0) / 1024.0,
+            peak / 1024.0
+        );
+    }
+}
+
 /// Writes n x 384 embeddings as f32, little end first, row by row.
 fn export(prompts: usize, file: &str) {
-    let split = Split::new(prompts, 10);
+    let split = Split::new(prompts, 10, TASKS);
     write_embeddings(split.train.embeddings(), file);
 }
 

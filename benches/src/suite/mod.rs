@@ -63,7 +63,7 @@ pub(crate) fn sizes() -> Vec<Size> {
 }
 
 /// Whether criterion runs every bench once, and measures nothing: `cargo bench -- --test` and `cargo test --benches`.
-pub(crate) fn only_tested() -> bool {
+pub fn only_tested() -> bool {
     let given = |name: &str| std::env::args().any(|argument| argument == name);
     given("--test") || !given("--bench")
 }
