@@ -59,6 +59,8 @@ fn pipeline(criterion: &mut Criterion, registry: &Registry, size: Size) {
 fn main() {
     suite::main(|criterion| {
         let registry = registry();
-        sizes().into_iter().for_each(|size| pipeline(criterion, &registry, size));
+        for size in sizes() {
+            pipeline(criterion, &registry, size);
+        }
     });
 }

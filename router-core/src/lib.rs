@@ -54,6 +54,7 @@ pub use types::constraints::{Choice, Constraints, Eligibility, ExpectedCall, Ine
 pub use types::dataset::{Dataset, TrainingSet};
 pub use types::decision::{CascadeStep, Decision, Plan, Reason};
 pub use types::estimates::{Estimates, EstimatesView};
+pub use types::exploration::{Exploration, Explored};
 pub use types::folds::Folds;
 pub use types::hierarchy::TaskHierarchy;
 pub use types::matrix::{Embeddings, Matrix, MatrixView};

@@ -6,7 +6,7 @@
 //!
 //! All of them give an [`Evaluation`]: a [`Summary`], every single decision, and files for people and programs.
 //!
-//! [`compare`] holds two routers against each other: where they differ, and why. [`experiment`] runs a grid of configurations.
+//! [`off_policy`] tells what recorded traffic says of policies that it did not follow. [`compare`] holds two routers against each other: where they differ, and why. [`experiment`] runs a grid of configurations.
 //!
 //! Every router is held against the same references, fitted on the same training prompts: a random choice, the cheapest
 //! model, the best single model, the static mixture of models that costs the same, tuned nearest neighbors on the router's
@@ -25,6 +25,7 @@ mod latency;
 mod leakage;
 pub mod metrics;
 mod notes;
+pub mod off_policy;
 mod options;
 mod paper;
 mod pick;

@@ -56,6 +56,7 @@ pub fn builtin() -> Result<Registry> {
     registry.register::<ClassifierRole, classifiers::centroid::CentroidConfig>(ORIGIN)?;
     registry.register::<ClassifierRole, classifiers::neighbors::NeighborsConfig>(ORIGIN)?;
     registry.register::<ClassifierRole, classifiers::softmax::SoftmaxConfig>(ORIGIN)?;
+    registry.register::<EstimatorRole, estimators::adapter_retrieval::AdapterRetrievalConfig>(ORIGIN)?;
     registry.register::<EstimatorRole, estimators::clusters::ClustersConfig>(ORIGIN)?;
     #[cfg(feature = "candle")]
     registry.register::<EstimatorRole, estimators::dual_contrastive::DualContrastiveConfig>(ORIGIN)?;

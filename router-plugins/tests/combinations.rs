@@ -235,6 +235,7 @@ fn build(config: &RouterConfig, registry: &Registry) -> UnfittedRouter {
                     name,
                     parameters,
                     [
+                        estimators::adapter_retrieval::AdapterRetrievalConfig,
                         estimators::clusters::ClustersConfig,
                         estimators::dual_contrastive::DualContrastiveConfig,
                         estimators::forest::ForestConfig,

@@ -1,14 +1,20 @@
-//! The account of a request: what it was, where it went, how it ended and what it cost.
+//! The account of a request: what it was, where it went, how it ended and what it cost. Closed, it goes into metrics and records.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::StatusCode;
+use router_core::Prompt;
 use uuid::Uuid;
 
+use crate::clients::{Client, Spending};
 use crate::clock::{self, Instant};
 use crate::decide::Decided;
-use crate::live::Served;
+use crate::error::Refusal;
+use crate::live::{Live, Served};
 use crate::metrics::{Ended, Metrics};
+use crate::overview::Overview;
+use crate::records::{Attempt, Record, Recorder};
 use crate::stream::Usage;
 use crate::upstream::Permit;
 
@@ -37,13 +43,56 @@ impl Outcome {
     }
 }
 
+/// What the accounts of all requests go into.
+#[derive(Clone)]
+pub(crate) struct Ledger {
+    pub(crate) metrics: Arc<Metrics>,
+    /// None where nothing is recorded.
+    pub(crate) recorder: Option<Recorder>,
+    pub(crate) spending: Arc<Spending>,
+    pub(crate) overview: Arc<Overview>,
+}
+
+impl Ledger {
+    /// `prompt` as it is recorded, where the configuration asks for that.
+    pub(crate) fn prompt(&self, prompt: &Prompt) -> Option<String> {
+        let keeps = self.recorder.as_ref().is_some_and(|recorder| recorder.store_prompts);
+        keeps.then(|| serde_json::to_string(&prompt.content).ok()).flatten()
+    }
+
+    /// Records a decision after which no model was asked.
+    pub(crate) fn decided(
+        &self,
+        live: &Live,
+        decided: &Decided,
+        asked_for: &str,
+        prompt: &Prompt,
+        client: Option<&str>,
+    ) {
+        if let (Some(recorder), Some(mut record)) = (&self.recorder, live.record(decided, "route", asked_for)) {
+            record.prompt = self.prompt(prompt);
+            record.client = client.map(str::to_owned);
+            record.milliseconds = decided.time.as_secs_f64() * 1e3;
+            record.status = StatusCode::OK.as_u16();
+            record.outcome = Outcome::Answered.label().to_owned();
+            recorder.record(record);
+        }
+    }
+}
+
 /// The account of a request. Dropped before it was finished, it says that the client went away.
 pub(crate) struct Account {
-    metrics: Arc<Metrics>,
+    ledger: Ledger,
     surface: &'static str,
     start: Instant,
     id: Uuid,
-    served: Option<(Arc<Served>, String)>,
+    client: Option<Arc<Client>>,
+    /// What is set aside of the client's budget until the cost is known, in US dollars.
+    reserved_usd: f64,
+    served: Option<Arc<Served>>,
+    record: Option<Box<Record>>,
+    /// The models that might take the request.
+    eligible: Vec<Arc<Served>>,
     is_finished: bool,
     /// The request's place among those under way, held until it ends.
     _place: Permit,
@@ -51,13 +100,17 @@ pub(crate) struct Account {
 
 impl Account {
     /// Opens the account of a request on `surface`.
-    pub(crate) fn open(metrics: &Arc<Metrics>, surface: &'static str, place: Permit) -> Self {
+    pub(crate) fn open(ledger: &Ledger, surface: &'static str, client: Option<Arc<Client>>, place: Permit) -> Self {
         Self {
-            metrics: Arc::clone(metrics),
+            ledger: ledger.clone(),
             surface,
             start: clock::now(),
             id: Uuid::now_v7(),
+            client,
+            reserved_usd: 0.0,
             served: None,
+            record: None,
+            eligible: Vec::new(),
             is_finished: false,
             _place: place,
         }
@@ -68,21 +121,66 @@ impl Account {
         self.id
     }
 
-    /// A decision was made.
-    pub(crate) fn decided(&mut self, decided: &Decided, model: &str) {
+    pub(crate) fn client(&self) -> Option<&str> {
+        self.client.as_ref().map(|client| client.name.as_str())
+    }
+
+    /// # Errors
+    /// 429 if the client's budget of today is spent.
+    pub(crate) fn check_budget(&self) -> Result<(), Refusal> {
+        self.client.as_ref().map_or(Ok(()), |client| self.ledger.spending.check(client))
+    }
+
+    /// Sets aside what the call is expected to cost.
+    fn reserve(&mut self) {
+        let expected = self.record.as_ref().and_then(|record| record.expected_cost_usd);
+        if let (Some(client), Some(expected)) = (&self.client, expected) {
+            self.reserved_usd = expected;
+            self.ledger.spending.add(&client.name, expected);
+        }
+    }
+
+    /// A decision was made; `prompt` as it is to be recorded.
+    pub(crate) fn decided(&mut self, live: &Live, decided: &Decided, asked_for: &str, prompt: Option<String>) {
         self.id = decided.id;
-        self.metrics.decided(model, decided.task, decided.time);
+        self.record = live.record(decided, self.surface, asked_for).map(|record| Box::new(Record { prompt, ..record }));
+        if let Some(record) = &self.record {
+            self.ledger.metrics.decided(&record.model, decided.task, decided.time);
+            self.ledger.overview.decided(record);
+            self.eligible = live.served_among(&record.eligible);
+            if record.instead_of.is_some() {
+                self.ledger.metrics.explored(&record.model);
+            }
+        }
+        self.reserve();
     }
 
-    /// An upstream is being asked for an answer of `served`.
-    pub(crate) fn sent_to(&mut self, served: &Arc<Served>, upstream: &str) {
-        self.served = Some((Arc::clone(served), upstream.to_owned()));
+    /// The client named a model that the router does not know.
+    pub(crate) fn named(&mut self, served: &Served, prompt: Option<String>) {
+        let record = Record::of_named(self.id, self.surface, &served.model.name);
+        self.record = Some(Box::new(Record { prompt, ..record }));
     }
 
-    /// The first byte of the answer is there.
-    pub(crate) fn first_byte(&self) {
-        if let Some((served, _)) = &self.served {
-            self.metrics.first_byte(&served.model.name, self.start.elapsed());
+    /// A model was asked at `upstream`, which took so long and went as `outcome` says.
+    pub(crate) fn attempted(&mut self, served: &Arc<Served>, upstream: &str, outcome: &'static str, time: Duration) {
+        let model = &served.model.name;
+        self.ledger.metrics.attempted(upstream, model, outcome);
+        self.ledger.overview.attempted(upstream, outcome);
+        if outcome == ANSWERED {
+            self.ledger.metrics.first_byte(model, self.start.elapsed());
+        }
+        self.served = Some(Arc::clone(served));
+        let Some(record) = &mut self.record else { return };
+        record.attempts.push(Attempt {
+            model: model.clone(),
+            upstream: upstream.to_owned(),
+            outcome: outcome.to_owned(),
+            milliseconds: time.as_secs_f64() * 1e3,
+        });
+        if outcome == ANSWERED {
+            record.first_byte_milliseconds = Some(self.start.elapsed().as_secs_f64() * 1e3);
+            record.answered_by = Some(model.clone());
+            record.upstream = Some(upstream.to_owned());
         }
     }
 
@@ -92,20 +190,48 @@ impl Account {
             return;
         }
         self.is_finished = true;
-        let cost_usd = usage
-            .zip(self.served.as_ref())
-            .and_then(|(usage, (served, _))| served.model.price(usage.input_tokens as f64, usage.output_tokens as f64));
-        self.metrics.ended(&Ended {
+        let time = self.start.elapsed();
+        let cost_usd = usage.zip(self.served.as_ref()).and_then(|(usage, served)| usage.cost_usd(&served.model));
+        self.ledger.metrics.ended(&Ended {
             surface: self.surface,
             outcome: outcome.label(),
             status,
-            model: self.served.as_ref().map(|(served, _)| served.model.name.as_str()),
+            model: self.served.as_ref().map(|served| served.model.name.as_str()),
             usage,
             cost_usd,
-            time: self.start.elapsed(),
+            time,
         });
+        let answered =
+            self.record.as_ref().is_some_and(|record| record.answered_by.is_some()) && outcome != Outcome::Refused;
+        // An answer that was cut short is not for nothing, though nobody says what it is billed.
+        let charged = cost_usd.or((answered && self.reserved_usd > 0.0).then_some(self.reserved_usd));
+        if let Some(client) = &self.client {
+            self.ledger.spending.add(&client.name, charged.unwrap_or(0.0) - self.reserved_usd);
+        }
+        let Some(mut record) = self.record.take() else { return };
+        {
+            record.client = self.client.as_ref().map(|client| client.name.clone());
+            record.charged_usd = self.client.as_ref().and(charged);
+            if outcome == Outcome::Refused {
+                record.answered_by = None;
+            }
+            record.status = status.as_u16();
+            record.outcome = outcome.label().to_owned();
+            record.input_tokens = usage.map(|usage| usage.input_tokens);
+            record.output_tokens = usage.map(|usage| usage.output_tokens);
+            record.cost_usd = cost_usd;
+            record.milliseconds = time.as_secs_f64() * 1e3;
+        }
+        let first_byte = record.first_byte_milliseconds.map(|time| Duration::from_secs_f64(time / 1e3));
+        self.ledger.overview.answered(&record, first_byte, self.eligible.iter().map(|served| &served.model));
+        if let Some(recorder) = &self.ledger.recorder {
+            recorder.record(*record);
+        }
     }
 }
+
+/// The outcome of a call whose answer is passed on.
+pub(crate) const ANSWERED: &str = "answered";
 
 impl Drop for Account {
     fn drop(&mut self) {

@@ -5,9 +5,11 @@ use std::borrow::Cow;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
-use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use router_core::{Error, ErrorKind};
 use serde_json::{Value, json};
+
+use crate::config::Api;
 
 /// What a client is told when there is no answer.
 #[derive(Debug, Clone)]
@@ -17,11 +19,12 @@ pub(crate) struct Refusal {
     parameter: Option<String>,
     code: Cow<'static, str>,
     retry_after: Option<HeaderValue>,
+    challenge: Option<HeaderValue>,
 }
 
 impl Refusal {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), parameter: None, code: code.into(), retry_after: None }
+        Self { status, message: message.into(), parameter: None, code: code.into(), retry_after: None, challenge: None }
     }
 
     /// The client's own mistake, of which `error` names the field.
@@ -48,6 +51,12 @@ impl Refusal {
         self
     }
 
+    /// The same, and how a client makes itself known.
+    pub(crate) fn challenge(mut self, value: HeaderValue) -> Self {
+        self.challenge = Some(value);
+        self
+    }
+
     /// The document that says it.
     pub(crate) fn document(&self) -> Value {
         let kind = match self.status.as_u16() {
@@ -56,7 +65,24 @@ impl Refusal {
             400..=499 => "invalid_request_error",
             _ => "server_error",
         };
-        json!({ "error": { "message": self.message, "type": kind, "param": self.parameter, "code": self.code } })
+        // Anthropic's clients look for the type beside the error, OpenAI's within it.
+        json!({ "type": "error", "error": { "message": self.message, "type": kind, "param": self.parameter, "code": self.code } })
+    }
+}
+
+impl Refusal {
+    /// The last event of a stream by `api` that breaks off.
+    pub(crate) fn event(&self, api: Api) -> String {
+        let document = self.document();
+        match api {
+            Api::Chat | Api::Embeddings => format!("data: {document}\n\n"),
+            Api::Messages => format!("event: error\ndata: {document}\n\n"),
+            Api::Responses => {
+                let error =
+                    json!({ "type": "error", "code": self.code, "message": self.message, "param": self.parameter });
+                format!("event: error\ndata: {error}\n\n")
+            }
+        }
     }
 }
 
@@ -67,6 +93,9 @@ impl IntoResponse for Refusal {
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(retry_after) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, retry_after);
+        }
+        if let Some(challenge) = self.challenge {
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
         }
         response
     }

@@ -10,7 +10,9 @@
 //! - `stream`: answers passed through, event by event
 //! - `http`: the surface, a file each
 //! - `live`: what the gateway works with at one time; `gateway`: what all requests share
-//! - `account`, `metrics`: what became of each request
+//! - `clients`: keys and budgets; `conversations`: which model answered last
+//! - `account`, `metrics`, `overview` (what the dashboard shows): what became of each request
+//! - [`records`]: the same, kept in SQLite or PostgreSQL
 //!
 //! ```no_run
 //! # async fn example(router: router_core::Router) -> router_core::Result<()> {
@@ -25,7 +27,9 @@
 pub mod config;
 
 mod account;
+mod clients;
 mod clock;
+mod conversations;
 mod decide;
 mod dispatch;
 mod error;
@@ -33,10 +37,12 @@ mod gateway;
 mod http;
 mod live;
 mod metrics;
+mod overview;
+pub mod records;
 mod server;
 mod stream;
 mod upstream;
 
 pub use config::ServeConfig;
-pub use gateway::Gateway;
+pub use gateway::{Gateway, Loader, Reloaded, Setup};
 pub use server::Server;

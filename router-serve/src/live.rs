@@ -5,16 +5,21 @@ use std::sync::Arc;
 
 use router_core::{Constraints, Error, ErrorKind, Model, Request, Result, Router};
 
-use crate::config::{AUTO, PoolConfig, ServeConfig};
-use crate::decide::Decider;
+use crate::clients::Clients;
+use crate::config::{AUTO, Api, PoolConfig, ServeConfig};
+use crate::decide::{Decided, Decider};
+use crate::records::Record;
 use crate::upstream::Upstream;
 
 /// What a gateway works with at one time.
 pub(crate) struct Live {
     pub(crate) config: ServeConfig,
     pub(crate) decider: Decider,
+    pub(crate) clients: Clients,
     upstreams: Vec<Arc<Upstream>>,
     served: BTreeMap<String, Arc<Served>>,
+    /// Identity of the router.
+    fingerprint: String,
     /// Models of the router's pool that no upstream serves.
     unserved: Vec<String>,
 }
@@ -26,7 +31,25 @@ pub(crate) struct Served {
     /// Whether the router may choose it.
     pub(crate) is_routed: bool,
     /// Upstreams and the model's name there, in the order in which they are tried.
-    pub(crate) places: Vec<(Arc<Upstream>, String)>,
+    places: Vec<(Arc<Upstream>, String)>,
+}
+
+impl Served {
+    /// Where it is asked by `api`: upstreams and the model's name there, in the order in which they are tried.
+    pub(crate) fn places(&self, api: Api) -> impl Iterator<Item = (&Arc<Upstream>, &String)> {
+        let speaks = move |place: &&(Arc<Upstream>, String)| place.0.config.api.contains(&api);
+        self.places.iter().filter(speaks).map(|(upstream, name)| (upstream, name))
+    }
+
+    /// The upstream that is tried first, by whatever interface.
+    pub(crate) fn first(&self) -> Option<&Upstream> {
+        self.places.first().map(|(upstream, _)| upstream.as_ref())
+    }
+
+    /// The interfaces that it can be asked by.
+    pub(crate) fn apis(&self) -> Vec<Api> {
+        Api::ALL.into_iter().filter(|&api| self.places(api).next().is_some()).collect()
+    }
 }
 
 /// Who chooses the model of a request.
@@ -90,13 +113,49 @@ impl Live {
         if !unserved.is_empty() {
             tracing::warn!(models = unserved.join(", "), "the router knows models that no upstream serves");
         }
+        let fingerprint = router.fingerprint()?;
         let router = router.with_deployment(pool)?;
-        let decider = Decider::new(Arc::new(router), &config.decisions).await?;
-        Ok(Self { config, decider, upstreams, served, unserved })
+        let decider =
+            Decider::new(Arc::new(router), &config.decisions, config.conversations.switching_cost as f32).await?;
+        let clients = Clients::new(&config.clients);
+        Ok(Self { config, decider, clients, upstreams, served, fingerprint, unserved })
+    }
+
+    /// The record, to be gone on with, of a request that asked for `asked_for`; `None` if no model may take it.
+    pub(crate) fn record(&self, decided: &Decided, surface: &str, asked_for: &str) -> Option<Record> {
+        let name = |model: usize| self.router().models().name(model).to_owned();
+        let model = name(decided.decision.model()?);
+        Some(Record {
+            asked_for: asked_for.to_owned(),
+            router: Some(self.fingerprint.clone()),
+            instead_of: decided.instead_of.map(name),
+            propensity: decided.propensity,
+            eligible: decided.decision.order().into_iter().map(name).collect(),
+            task: decided.task.map(|task| task.0),
+            score: Some(f64::from(decided.decision.score)),
+            expected_cost_usd: decided.expected_cost_usd.map(f64::from),
+            decision_microseconds: Some(decided.time.as_micros() as u64),
+            ..Record::of_named(decided.id, surface, &model)
+        })
     }
 
     pub(crate) fn router(&self) -> &Router {
         self.decider.router()
+    }
+
+    /// Identity of the router.
+    pub(crate) fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// Those of `names` that are served.
+    pub(crate) fn served_among(&self, names: &[String]) -> Vec<Arc<Served>> {
+        names.iter().filter_map(|name| self.served.get(name)).cloned().collect()
+    }
+
+    /// What is known of the models that are served.
+    pub(crate) fn models(&self) -> Vec<Model> {
+        self.served.values().map(|served| served.model.clone()).collect()
     }
 
     pub(crate) fn upstreams(&self) -> impl Iterator<Item = &Upstream> {
@@ -117,15 +176,26 @@ impl Live {
         &self.config.pools
     }
 
-    /// Who chooses the model of `request`, which asks for `name`: `auto`, a pool's name, or a model's.
+    /// Who chooses the model of `request`, which asks by `api` for `name`: `auto`, a pool's name, or a model's.
     ///
     /// # Errors
     /// [`ErrorKind::UnknownModel`] for any other name; as [`Constraints::check`].
-    pub(crate) fn chooser(&self, name: &str, request: Request) -> Result<Chooser> {
+    pub(crate) fn chooser(&self, name: &str, api: Api, request: Request) -> Result<Chooser> {
         if let Some(served) = self.served.get(name)
             && !served.is_routed
+            && served.places(api).next().is_some()
         {
             return Ok(Chooser::Client(Arc::clone(served), request));
+        }
+        if let Some(served) = self.served.get(name)
+            && served.places(api).next().is_none()
+        {
+            return Err(Error::new(ErrorKind::UnknownModel, format!("`{name}` is not served by this interface"))
+                .at_field("model")
+                .help(format!(
+                    "it is by {}",
+                    served.apis().iter().map(|api| api.label()).collect::<Vec<_>>().join(", ")
+                )));
         }
         let Request { prompt, constraints } = request;
         constraints.check(self.router().models())?;
@@ -143,12 +213,17 @@ impl Live {
                 .at_field("model")
                 .help(format!("there are {}", known.join(", "))));
         };
-        Ok(Chooser::Router(Request { prompt, constraints: self.without_unserved(constraints) }))
+        Ok(Chooser::Router(Request { prompt, constraints: self.without_unserved(constraints, api) }))
     }
 
-    /// `constraints`, and no model that is not served.
-    pub(crate) fn without_unserved(&self, mut constraints: Constraints) -> Constraints {
-        let missing = self.unserved.iter().filter(|model| !constraints.unavailable_models.contains(model));
+    /// `constraints`, and no model that is not served by `api`.
+    fn without_unserved(&self, mut constraints: Constraints, api: Api) -> Constraints {
+        let silent = self.served.values().filter(|served| served.is_routed && served.places(api).next().is_none());
+        let missing = self
+            .unserved
+            .iter()
+            .chain(silent.map(|served| &served.model.name))
+            .filter(|model| !constraints.unavailable_models.contains(model));
         let missing: Vec<String> = missing.cloned().collect();
         constraints.unavailable_models.extend(missing);
         constraints

@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 use router_core::{Error, ErrorKind, Result, TaskId};
 
 use crate::live::Live;
+use crate::records::Recorder;
 use crate::stream::Usage;
 use crate::upstream::{CircuitState, Gate};
 use crate::{clock, upstream};
@@ -59,6 +60,16 @@ struct OfUpstream {
     upstream: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfRecord {
+    fate: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfFeedback {
+    decision: &'static str,
+}
+
 /// The numbers.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -75,6 +86,11 @@ pub(crate) struct Metrics {
     waiting: Gauge,
     upstream_under_way: Family<OfUpstream, Gauge>,
     circuit: Family<OfUpstream, Gauge>,
+    records: Family<OfRecord, Counter>,
+    record_failures: Counter,
+    records_waiting: Gauge,
+    feedback: Family<OfFeedback, Counter>,
+    explored: Family<OfModel, Counter>,
 }
 
 /// A request that ended.
@@ -115,6 +131,11 @@ impl Metrics {
             waiting: Gauge::default(),
             upstream_under_way: Family::default(),
             circuit: Family::default(),
+            records: Family::default(),
+            record_failures: Counter::default(),
+            records_waiting: Gauge::default(),
+            feedback: Family::default(),
+            explored: Family::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("requests", "Requests that ended, by surface, outcome and status", metrics.requests.clone());
@@ -150,6 +171,19 @@ impl Metrics {
             "An upstream's circuit: 0 closed, 1 half open, 2 open",
             metrics.circuit.clone(),
         );
+        registry.register(
+            "records",
+            "Decisions that were to be recorded, and whether they were",
+            metrics.records.clone(),
+        );
+        registry.register(
+            "record_write_failures",
+            "Times that the database of the records failed and was tried again",
+            metrics.record_failures.clone(),
+        );
+        registry.register("records_waiting", "Entries that wait to be recorded", metrics.records_waiting.clone());
+        registry.register("feedback", "Feedback, by whether its decision is known", metrics.feedback.clone());
+        registry.register("explored", "Decisions in which exploration asked another model", metrics.explored.clone());
         metrics
     }
 
@@ -158,6 +192,25 @@ impl Metrics {
         let task = task.map_or_else(|| "none".to_owned(), |task| task.to_string());
         self.tasks.get_or_create(&OfTask { task }).inc();
         self.decision_seconds.observe(time.as_secs_f64());
+    }
+
+    /// So many decisions were recorded, or lost.
+    pub(crate) fn recorded(&self, fate: &'static str, count: u64) {
+        self.records.get_or_create(&OfRecord { fate }).inc_by(count);
+    }
+
+    /// The database of the records failed, and is tried again.
+    pub(crate) fn record_failed(&self) {
+        self.record_failures.inc();
+    }
+
+    pub(crate) fn fed_back(&self, is_known: bool) {
+        self.feedback.get_or_create(&OfFeedback { decision: if is_known { "known" } else { "unknown" } }).inc();
+    }
+
+    /// Exploration asked `model`.
+    pub(crate) fn explored(&self, model: &str) {
+        self.explored.get_or_create(&OfModel { model: model.to_owned() }).inc();
     }
 
     pub(crate) fn attempted(&self, upstream: &str, model: &str, outcome: &'static str) {
@@ -169,16 +222,16 @@ impl Metrics {
         self.first_byte_seconds.get_or_create(&OfModel { model: model.to_owned() }).observe(time.as_secs_f64());
     }
 
-    /// A request was refused since too many are under way.
-    pub(crate) fn turned_away(&self, surface: &'static str) {
-        self.requests.get_or_create(&OfRequest { surface, outcome: "refused", status: 503 }).inc();
+    /// A request was refused before it was looked at.
+    pub(crate) fn turned_away(&self, surface: &'static str, status: u16) {
+        self.requests.get_or_create(&OfRequest { surface, outcome: "refused", status }).inc();
     }
 
     pub(crate) fn ended(&self, ended: &Ended<'_>) {
         let labels = OfRequest { surface: ended.surface, outcome: ended.outcome, status: ended.status.as_u16() };
         self.requests.get_or_create(&labels).inc();
         let Some(model) = ended.model.map(str::to_owned) else { return };
-        if let Some(Usage { input_tokens, output_tokens }) = ended.usage {
+        if let Some(Usage { input_tokens, output_tokens, .. }) = ended.usage {
             for (kind, count) in [("input", input_tokens), ("output", output_tokens)] {
                 self.tokens.get_or_create(&OfTokens { model: model.clone(), kind }).inc_by(count);
             }
@@ -194,9 +247,13 @@ impl Metrics {
     ///
     /// # Errors
     /// [`ErrorKind::Internal`] if one cannot be written.
-    pub(crate) fn text(&self, gate: &Gate, live: &Live) -> Result<String> {
+    pub(crate) fn text(&self, gate: &Gate, live: &Live, recorder: Option<&Recorder>) -> Result<String> {
+        self.records_waiting.set(recorder.map_or(0, Recorder::waiting) as i64);
         self.under_way.set(gate.inside() as i64);
         self.waiting.set(gate.waiting() as i64);
+        // An upstream of an earlier configuration is not told of any more.
+        self.upstream_under_way.clear();
+        self.circuit.clear();
         for upstream in live.upstreams() {
             let labels = OfUpstream { upstream: upstream.config.name.clone() };
             self.upstream_under_way.get_or_create(&labels).set(upstream.gate.inside() as i64);

@@ -22,6 +22,9 @@ const HEAD_BYTES: usize = 64 << 10;
 /// How long to wait before accepting again when the system has no room for a connection.
 const NO_ROOM: Duration = Duration::from_millis(50);
 
+/// How long the records may take to be written at the end.
+const FLUSH: Duration = Duration::from_secs(10);
+
 /// A gateway that listens.
 pub struct Server {
     gateway: Arc<Gateway>,
@@ -40,6 +43,11 @@ impl Server {
                 .caused_by(source)
         })?;
         Ok(Self { gateway: Arc::new(gateway), listener })
+    }
+
+    /// The gateway that it serves.
+    pub fn gateway(&self) -> Arc<Gateway> {
+        Arc::clone(&self.gateway)
     }
 
     /// Where it listens.
@@ -98,6 +106,11 @@ impl Server {
         tracing::info!(under_way = gateway.gate.inside(), "stopping");
         if tokio::time::timeout(seconds(gateway.server.drain_seconds), graceful.shutdown()).await.is_err() {
             tracing::warn!(under_way = gateway.gate.inside(), "answers under way were cut off");
+        }
+        if let Some(recorder) = &gateway.ledger.recorder
+            && !recorder.flush(FLUSH).await
+        {
+            tracing::warn!("records were not written in time");
         }
     }
 }

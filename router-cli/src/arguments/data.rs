@@ -71,12 +71,14 @@ Examples:
   router data import --format llmrouter routing_train.jsonl default_llm.json --out my-data
   router data import --format llmrouterbench results/bench --out my-data --lenient
   router data import --format routerarena predictions/my-router.json model_cost.json --out my-data
+  router data import --format records records.sqlite --out my-data
 
 Formats:
   embedllm        EmbedLLM's csv: a row a prompt and model, label 0 or 1
   llmrouter       LLMRouter's query jsonl, routing jsonl and llm json
   llmrouterbench  LLMRouterBench's tree of result json: a file a data set, split and model
   long            a plain long table, csv, jsonl or parquet: a row a prompt and model
+  records         what `router serve` recorded: a file of SQLite, or postgres://USER@HOST/DATABASE
   routellm        RouteLLM's csv: prompt, weak model, strong model
   routerarena     RouterArena's prediction json and price json
   routerbench     RouterBench's wide table, csv or parquet: a row a prompt

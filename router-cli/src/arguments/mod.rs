@@ -5,6 +5,7 @@ mod embedder;
 mod evaluate;
 mod experiment;
 mod plugins;
+mod report;
 mod route;
 mod understand;
 
@@ -23,6 +24,7 @@ pub(crate) use embedder::{Embedder, EmbedderCheck, EmbedderFetch};
 pub(crate) use evaluate::{Eval, EvalFormat};
 pub(crate) use experiment::{Experiment, ExperimentCommand, ExperimentCompare, ExperimentPool};
 pub(crate) use plugins::{BenchReport, New, NewRole, Plugins, Schema};
+pub(crate) use report::Report;
 pub(crate) use route::{Route, Serve};
 pub(crate) use understand::{Compare, Drift, TaskOrder, Tasks};
 
@@ -91,6 +93,7 @@ pub(crate) enum Command {
     Experiment(Experiment),
     Route(Route),
     Serve(Serve),
+    Report(Report),
     Tasks(Tasks),
     Compare(Compare),
     Drift(Drift),

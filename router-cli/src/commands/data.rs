@@ -1,7 +1,7 @@
 //! `router data`: dataset directories checked, described, converted and split.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use router_core::{Dataset, Error, ErrorKind, Result, Seed};
@@ -9,6 +9,7 @@ use router_data::directory::{self, Findings, Format};
 use router_data::formats::{self, folder_name};
 use router_data::split::{self, Split};
 use router_data::stats::{Distribution, ModelStats, Stats};
+use router_serve::records::{self, Address};
 use serde_json::json;
 
 use super::{BAD_INPUT, Session, read};
@@ -17,6 +18,8 @@ use crate::table::{Align, Table, count, interval, percent, plural, score, short_
 
 /// Most findings that are shown to people; programs get all.
 const SHOWN: usize = 100;
+/// The format of what `router serve` records.
+const RECORDS: &str = "records";
 /// Most benchmarks that are shown to people.
 const BENCHMARKS_SHOWN: usize = 20;
 
@@ -53,12 +56,21 @@ fn show(findings: &Findings, all: usize, session: &mut Session) -> Result<()> {
 }
 
 fn import(arguments: &DataImport, session: &mut Session) -> Result<u8> {
-    let format = formats::find(&arguments.format)?;
     for input in &arguments.inputs {
         refuse_same_place(input, &arguments.out)?;
     }
     let name = arguments.out.file_name().map_or_else(|| "data".to_owned(), |name| name.to_string_lossy().into_owned());
-    let import = formats::import(format, &name, &arguments.inputs);
+    let import = if arguments.format == RECORDS {
+        // What the gateway keeps is no file of a format: it may be a database elsewhere.
+        let address = |input: &PathBuf| Address::read(&input.to_string_lossy());
+        records::import(&name, &arguments.inputs.iter().map(address).collect::<Result<Vec<_>>>()?)
+    } else {
+        let format = formats::find(&arguments.format).map_err(|error| {
+            let known: Vec<&str> = formats::FORMATS.iter().map(|format| format.name()).chain([RECORDS]).collect();
+            error.help(format!("the formats are {}", known.join(", ")))
+        })?;
+        formats::import(format, &name, &arguments.inputs)
+    };
     let warnings = import.findings.warnings().count();
     let written = import.dataset.as_ref().filter(|_| import.errors == 0 || arguments.lenient);
     if let Some(dataset) = written {
@@ -67,7 +79,7 @@ fn import(arguments: &DataImport, session: &mut Session) -> Result<u8> {
     let shown = arguments.out.display().to_string();
     let size = written.map(|set| (set.prompts().len(), set.models().len(), set.outcomes().len()));
     session.output.document(&json!({
-        "format": format.name(),
+        "format": arguments.format,
         "directory": size.map(|_| &shown),
         "prompts": size.map(|(prompts, ..)| prompts),
         "models": size.map(|(_, models, _)| models),

@@ -11,6 +11,7 @@ mod experiment;
 mod new;
 pub(crate) mod onboard;
 mod plugins;
+mod report;
 mod requests;
 mod route;
 mod schema;
@@ -150,6 +151,7 @@ fn dispatch(command: &Command, session: &mut Session) -> Result<u8> {
         Command::Plugins(arguments) => plugins::run(arguments, session)?,
         Command::Schema(arguments) => schema::run(arguments, session)?,
         Command::Serve(arguments) => serve::run(arguments, session)?,
+        Command::Report(arguments) => report::run(arguments, session)?,
     }
     Ok(0)
 }

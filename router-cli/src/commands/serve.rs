@@ -1,7 +1,9 @@
 //! `router serve`: the gateway.
 
-use router_core::{Error, ErrorKind, Result, Router};
-use router_serve::{Gateway, ServeConfig, Server};
+use std::sync::Arc;
+
+use router_core::{Error, ErrorKind, Registry, Result};
+use router_serve::{Gateway, Loader, Server, Setup};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -11,8 +13,8 @@ use crate::logging;
 
 pub(super) fn run(arguments: &Serve, session: &mut Session) -> Result<()> {
     logging::start(session.output.is_quiet());
-    let (config, source) = ServeConfig::from_file(&arguments.config)?;
-    let router = Router::load(&arguments.router, &session.registry)?;
+    let (artifact, config) = (arguments.router.clone(), arguments.config.clone());
+    let loader: Loader = Arc::new(move || Setup::load(&artifact, &config, &Registry::collected()?));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -23,15 +25,20 @@ pub(super) fn run(arguments: &Serve, session: &mut Session) -> Result<()> {
             signal(kind).map_err(|source| Error::new(ErrorKind::Internal, "cannot watch for signals").caused_by(source))
         };
         let (mut interrupted, mut terminated) = (watch(SignalKind::interrupt())?, watch(SignalKind::terminate())?);
-        let gateway = Gateway::new(router, config).await.map_err(|error| match error.field() {
-            Some(_) => source.locate(error),
-            None => error,
-        })?;
+        let mut hung_up = watch(SignalKind::hangup())?;
+        let gateway = Gateway::reloadable(loader).await?;
         let server = Server::bind(gateway, &arguments.listen).await?;
         let url = format!("http://{}", server.address()?);
         session.output.document(&json!({ "listening": url }))?;
         session.output.line(format_args!("listening on {url}"))?;
         session.output.flush()?;
+        let gateway = server.gateway();
+        tokio::spawn(async move {
+            while hung_up.recv().await.is_some() {
+                // What came of it is logged.
+                let _ = gateway.reload().await;
+            }
+        });
         let stop = async {
             tokio::select! {
                 _ = interrupted.recv() => {}

@@ -14,7 +14,7 @@ fn help(arguments: &[&str]) -> String {
 #[test]
 fn every_command_helps() {
     insta::assert_snapshot!("router", help(&[]));
-    let commands: [&[&str]; 27] = [
+    let commands: [&[&str]; 28] = [
         &["bench-report"],
         &["compare"],
         &["data"],
@@ -37,6 +37,7 @@ fn every_command_helps() {
         &["onboard", "choose"],
         &["onboard", "place"],
         &["plugins"],
+        &["report"],
         &["route"],
         &["schema"],
         &["serve"],
@@ -63,6 +64,7 @@ fn help_lists_no_command_that_is_not_there() {
             "experiment",
             "route",
             "serve",
+            "report",
             "tasks",
             "compare",
             "drift",

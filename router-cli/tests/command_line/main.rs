@@ -21,6 +21,7 @@ mod formats;
 mod help;
 mod json;
 mod onboard;
+mod records;
 mod reference;
 mod releases;
 mod round_trip;

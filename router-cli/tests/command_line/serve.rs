@@ -130,6 +130,70 @@ fn it_stops_when_it_is_told_to() {
 }
 
 #[test]
+fn what_was_acknowledged_survives_a_kill() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("records.sqlite");
+    let config = format!("[records]\npath = {:?}\n{CONFIG}", path.display().to_string());
+    let mut acknowledged: Vec<(String, f64)> = Vec::new();
+    for round in 0..3 {
+        let mut serving = Serving::start(&config);
+        let asked =
+            json!({ "requests": (0..20).map(|at| json!({ "prompt": format!("{round} {at}") })).collect::<Vec<_>>() });
+        let (_, answered) = serving.post("/v1/route", &asked);
+        let ids: Vec<String> = answered["decisions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|decision| decision["decision_id"].as_str().unwrap().to_owned())
+            .collect();
+        let deadline = 5 + 5 * round;
+        std::thread::scope(|scope| {
+            // Others go on while the process is killed: what they are told counts as well.
+            let others: Vec<_> = ids
+                .chunks(5)
+                .map(|ids| {
+                    let serving = &serving;
+                    scope.spawn(move || {
+                        let quality = |at: usize| at as f64 / 10.0;
+                        let say = |(at, id): (usize, &String)| {
+                            let said = json!({ "decision_id": id, "quality": quality(at) });
+                            let (status, ..) = serving.try_post("/v1/feedback", &said)?;
+                            (status == 200).then(|| (id.clone(), quality(at)))
+                        };
+                        ids.iter().enumerate().map_while(say).collect::<Vec<_>>()
+                    })
+                })
+                .collect();
+            std::thread::sleep(Duration::from_millis(deadline));
+            // SIGKILL: nothing is said, flushed or closed.
+            let killed = Command::new("kill").args(["-KILL", &serving.process.id().to_string()]).status().unwrap();
+            assert!(killed.success());
+            for other in others {
+                acknowledged.extend(other.join().unwrap());
+            }
+        });
+        assert!(!serving.process.wait().unwrap().success());
+    }
+    // One that is not killed, so that there is something in any case.
+    let serving = Serving::start(&config);
+    let (_, answered) = serving.post("/v1/route", &json!({ "prompt": "the last" }));
+    let id = answered["decision_id"].as_str().unwrap().to_owned();
+    assert_eq!(serving.post("/v1/feedback", &json!({ "decision_id": id, "quality": 1.0 })).0, 200);
+    acknowledged.push((id, 1.0));
+    drop(serving);
+    let mut kept = std::collections::HashMap::new();
+    let mut take = |recorded: router_serve::records::Recorded| {
+        kept.insert(recorded.record.id.to_string(), recorded.quality);
+        Ok(())
+    };
+    let address = router_serve::records::Address::Sqlite(path);
+    router_serve::records::Records::open_to_read(&address).unwrap().each(0, &mut take).unwrap();
+    for (id, quality) in &acknowledged {
+        assert_eq!(kept.get(id), Some(&Some(*quality)), "{id} of {}", acknowledged.len());
+    }
+}
+
+#[test]
 fn mistakes_of_the_configuration_end_with_status_two() {
     let directory = TempDir::new().unwrap();
     let artifact = fitted().join("artifact");

@@ -207,6 +207,16 @@ impl Router {
                     self.pool.name(*instead_of)
                 )
             }
+            Reason::Stayed { instead_of, gain } => format!(
+                "the conversation stays with the model that answered before: the gain of `{}`, {gain:.4}, is not worth the switch",
+                self.pool.name(*instead_of)
+            ),
+            Reason::Explored { instead_of } => {
+                format!(
+                    "exploration: a random draw asks another model than `{}`, which was chosen",
+                    self.pool.name(*instead_of)
+                )
+            }
             Reason::NoTask => "the prompt belongs to no discovered task: general estimates decide".to_owned(),
             Reason::Truncated => "the prompt is longer than the encoder's limit: only a part of it was read".to_owned(),
             Reason::PartsNotRead { parts: 1 } => "a part of the prompt is no text and was not read".to_owned(),

@@ -8,6 +8,7 @@
 //! that it was fitted on.
 
 mod builder;
+mod conversation;
 mod crossfit;
 mod drift;
 mod explain;

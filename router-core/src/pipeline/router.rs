@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::artifact::{ArtifactReader, ArtifactWriter, ErasedPersist, FORMAT_VERSION, Manifest, SlotReader};
 use crate::config::RouterConfig;
 use crate::context::FitContext;
@@ -105,6 +107,23 @@ impl Router {
     /// Identity of the data it was fitted to: equal for two routers that learned from the same prompts and outcomes.
     pub fn data_fingerprint(&self) -> &str {
         &self.data_fingerprint
+    }
+
+    /// Identity of the router itself, 16 hexadecimal digits: equal for two that were fitted by the same configuration to the same data and
+    /// know the same models, which makes them the same router (docs: determinism). Prices and tags of models are no part of it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] if the configuration cannot be written.
+    pub fn fingerprint(&self) -> Result<String> {
+        let mut hash = Sha256::new();
+        hash.update(self.config.to_json()?.to_string());
+        hash.update(&self.data_fingerprint);
+        hash.update(self.embedder.fingerprint());
+        for model in self.pool.models() {
+            hash.update([0]);
+            hash.update(&model.name);
+        }
+        Ok(hash.finalize().iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
     }
 
     /// The task of every training prompt, on a router that was fitted in this process; an artifact does not hold it.

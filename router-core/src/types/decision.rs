@@ -83,6 +83,18 @@ pub enum Reason {
         /// The model that would have been chosen.
         instead_of: ModelIndex,
     },
+    /// The model that answered before in the conversation was kept: the chosen one's gain does not exceed the cost of a switch.
+    Stayed {
+        /// The model that would have been chosen.
+        instead_of: ModelIndex,
+        /// Its score less that of the model that was kept.
+        gain: f32,
+    },
+    /// Another model than the chosen one is asked, by a random draw: exploration.
+    Explored {
+        /// The model that was chosen.
+        instead_of: ModelIndex,
+    },
     /// The prompt belongs to no discovered task; what holds for all prompts decided.
     NoTask,
     /// The prompt was longer than the encoder's limit, and only the part within it was read.
@@ -121,6 +133,13 @@ impl Decision {
             Plan::Set(models) => models.first().copied(),
             Plan::Cascade(steps) => steps.first().map(|step| step.model),
         }
+    }
+
+    /// All models that may be asked, those of the plan first, then the fallback: the eligible ones, best first.
+    pub fn order(&self) -> Vec<ModelIndex> {
+        let mut order = self.plan.models();
+        order.extend(&self.fallback);
+        order
     }
 
     /// Makes this an empty decision, keeping the memory.

@@ -4,6 +4,7 @@ pub mod constraints;
 pub mod dataset;
 pub mod decision;
 pub mod estimates;
+pub mod exploration;
 pub mod folds;
 pub mod hierarchy;
 pub mod matrix;

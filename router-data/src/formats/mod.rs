@@ -113,16 +113,24 @@ pub const MOST_FINDINGS: usize = 1000;
 
 /// Reads `inputs`, files or directories, as `format`, into a data set called `name`. O(bytes) of time and memory.
 pub fn import(format: &dyn Format, name: &str, inputs: &[PathBuf]) -> Import {
-    let mut collector = Collector::new();
-    let files = inputs::expand(inputs, format.extensions(), &mut collector);
-    format.read(&files, &mut collector);
     let place = inputs.first().cloned().unwrap_or_default();
-    let (built, mut import) = collector.finish(name, &place);
+    collect(name, &place, |collector| {
+        let files = inputs::expand(inputs, format.extensions(), collector);
+        format.read(&files, collector);
+    })
+}
+
+/// As [`import`], of what `read` gives to the collector: for rows that do not come out of files. `place` is where findings that belong to no
+/// row are said to be.
+pub fn collect(name: &str, place: &Path, read: impl FnOnce(&mut Collector)) -> Import {
+    let mut collector = Collector::new();
+    read(&mut collector);
+    let (built, mut import) = collector.finish(name, place);
     import.dataset = match built.map(|dataset| dataset.and_then(near_duplicates::attach)) {
         Some(Ok(dataset)) => Some(dataset),
         Some(Err(error)) => {
             import.errors += 1;
-            import.findings.push(Finding::from_error(&place, 1, &error));
+            import.findings.push(Finding::from_error(place, 1, &error));
             None
         }
         None => None,

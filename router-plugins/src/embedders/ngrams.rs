@@ -7,6 +7,8 @@
 //! its hashes) and O(b) memory, whatever its length.
 #![allow(clippy::indexing_slicing, reason = "offsets are character boundaries of the buffer they were taken from")]
 
+use std::sync::LazyLock;
+
 use router_core::prelude::*;
 
 /// What counts as the same letter.
@@ -168,14 +170,12 @@ pub(crate) fn check_ranges(words: [usize; 2], characters: [usize; 2]) -> Result<
 
 /// The weight of an n-gram that occurs `count` times: 1 + ln count if `sublinear`, otherwise `count`.
 pub(crate) fn term_weight(count: usize, sublinear: bool) -> f32 {
-    if !sublinear {
-        count as f32
-    } else if count == 1 {
-        1.0
-    } else {
-        1.0 + (count as f32).ln()
-    }
+    if sublinear { SUBLINEAR.get(count).copied().unwrap_or_else(|| 1.0 + (count as f32).ln()) } else { count as f32 }
 }
+
+/// 1 + ln count of the counts that are common; 0 for none.
+static SUBLINEAR: LazyLock<[f32; 64]> =
+    LazyLock::new(|| std::array::from_fn(|count| if count == 0 { 0.0 } else { 1.0 + (count as f32).ln() }));
 
 /// What the blocks of word and of character n-grams, each of length 1, are multiplied by so that characters get the share
 /// `character_weight` of the squared length where a text has both, and a block alone gets all.

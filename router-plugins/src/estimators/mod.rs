@@ -1,5 +1,6 @@
 //! Estimators: what quality to expect of every model.
 
+pub mod adapter_retrieval;
 pub mod clusters;
 mod decision_trees;
 #[cfg(feature = "candle")]
@@ -23,7 +24,6 @@ pub mod neighbors;
 mod network;
 #[cfg(feature = "candle")]
 pub mod per_model_adapters;
-#[cfg(feature = "candle")]
 mod prompt_clusters;
 mod realized;
 pub mod ridge;

@@ -38,6 +38,7 @@ impl PromptClusters {
     }
 
     /// The cluster of every prompt and the number of clusters, where prompts without one are the last.
+    #[cfg(feature = "candle")]
     pub(super) fn with_own_for_none(&self) -> (Vec<usize>, usize) {
         let count = self.centers.rows();
         (self.of_rows.iter().map(|cluster| cluster.unwrap_or(count)).collect(), count + 1)

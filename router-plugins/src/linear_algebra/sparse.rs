@@ -49,6 +49,12 @@ impl<T: Scalar> SparseMatrix<T> {
         self.cols
     }
 
+    /// The (column, value) entries of a row, as they were added.
+    pub(crate) fn entries(&self, row: usize) -> impl Iterator<Item = (u32, T)> {
+        let (indices, values) = self.row(row);
+        indices.iter().copied().zip(values.iter().copied())
+    }
+
     fn row(&self, row: usize) -> (&[u32], &[T]) {
         let range = self.offsets[row]..self.offsets[row + 1];
         (&self.indices[range.clone()], &self.values[range])

@@ -63,6 +63,29 @@ impl ServeConfig {
                 }
             }
         }
+        let (mut clients, mut hashes) = (BTreeSet::new(), BTreeSet::new());
+        for (at, client) in self.clients.iter().enumerate() {
+            name(&client.name, &format!("clients[{at}].name"))?;
+            if !clients.insert(client.name.as_str()) {
+                return Err(wrong(format!("client `{}` stands twice", client.name), format!("clients[{at}].name")));
+            }
+            let field = format!("clients[{at}].key_sha256");
+            let Some(hash) = client.hash() else {
+                return Err(
+                    wrong("is no SHA-256 hash", field).help("64 hexadecimal digits: printf %s \"$KEY\" | sha256sum")
+                );
+            };
+            if !hashes.insert(hash) {
+                return Err(wrong("two clients have the same key", field));
+            }
+        }
+        if let Some(records) = &self.records
+            && records.url_environment.is_some()
+            && records.url_file.is_some()
+        {
+            return Err(wrong("the address has two places", "records.url_file")
+                .help("give `url_environment` or `url_file`, not both"));
+        }
         Ok(())
     }
 }

@@ -4,7 +4,10 @@
 //! the line and the field. No key stands in it: upstreams name the environment variable or the file that holds theirs.
 
 mod check;
+mod clients;
+mod exploration;
 mod models;
+mod records;
 mod server;
 mod upstream;
 
@@ -15,9 +18,12 @@ use router_core::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use clients::{ClientConfig, ConversationsConfig};
+pub use exploration::ExplorationConfig;
 pub use models::{ModelConfig, PoolConfig, ServedBy};
+pub use records::RecordsConfig;
 pub use server::{DecisionsConfig, ServerConfig};
-pub use upstream::{BreakerConfig, UpstreamConfig};
+pub use upstream::{Api, BreakerConfig, KeyHeader, UpstreamConfig};
 
 /// The `model` of a request that lets the router choose among all models.
 pub const AUTO: &str = "auto";
@@ -47,6 +53,18 @@ pub struct ServeConfig {
     /// How decisions are made.
     #[serde(default)]
     pub decisions: DecisionsConfig,
+    /// What is kept of decisions; left out, nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records: Option<RecordsConfig>,
+    /// How often another model than the chosen one is asked.
+    #[serde(default)]
+    pub exploration: ExplorationConfig,
+    /// How conversations stay with their model.
+    #[serde(default)]
+    pub conversations: ConversationsConfig,
+    /// Who may ask; left out, everybody.
+    #[serde(default)]
+    pub clients: Vec<ClientConfig>,
     /// The services that models are asked at.
     #[schemars(length(min = 1))]
     pub upstreams: Vec<UpstreamConfig>,

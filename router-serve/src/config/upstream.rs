@@ -5,7 +5,57 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A service with an OpenAI-compatible interface.
+/// An interface that models are asked by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Api {
+    /// OpenAI's `/chat/completions`.
+    Chat,
+    /// OpenAI's `/responses`.
+    Responses,
+    /// Anthropic's `/messages`.
+    Messages,
+    /// OpenAI's `/embeddings`.
+    Embeddings,
+}
+
+impl Api {
+    /// Every interface.
+    pub const ALL: [Self; 4] = [Self::Chat, Self::Responses, Self::Messages, Self::Embeddings];
+
+    /// Where it is below a base address.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Chat => "chat/completions",
+            Self::Responses => "responses",
+            Self::Messages => "messages",
+            Self::Embeddings => "embeddings",
+        }
+    }
+
+    /// A word for metrics and records.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Responses => "responses",
+            Self::Messages => "messages",
+            Self::Embeddings => "embeddings",
+        }
+    }
+}
+
+/// How an upstream wants its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyHeader {
+    /// `Authorization: Bearer KEY`.
+    #[default]
+    Bearer,
+    /// `x-api-key: KEY`, as Anthropic's interface has it.
+    XApiKey,
+}
+
+/// A service with an OpenAI-compatible interface, or Anthropic's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamConfig {
@@ -19,6 +69,13 @@ pub struct UpstreamConfig {
     /// The file that holds its key and nothing else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_file: Option<PathBuf>,
+    /// How it wants its key.
+    #[serde(default)]
+    pub key_header: KeyHeader,
+    /// The interfaces that it speaks. A request is only sent where its own interface is spoken; nothing is translated.
+    #[serde(default = "api")]
+    #[schemars(length(min = 1))]
+    pub api: Vec<Api>,
     /// A file of certificates (PEM) to trust instead of the public authorities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trusted_certificates: Option<PathBuf>,
@@ -87,6 +144,10 @@ impl Default for BreakerConfig {
     fn default() -> Self {
         Self { failures: 5, open_seconds: 10.0 }
     }
+}
+
+fn api() -> Vec<Api> {
+    vec![Api::Chat, Api::Embeddings]
 }
 
 fn connect_seconds() -> f64 {

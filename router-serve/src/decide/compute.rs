@@ -8,12 +8,13 @@ use std::time::Duration;
 use router_core::pipeline::{BATCH, RouteBuffers};
 use router_core::types::decision::Reason;
 use router_core::{
-    Constraints, Decision, Embeddings, Error, FitContext, Prompt, PromptContent, PromptsView, Request, Result, Router,
+    Constraints, Decision, Embeddings, Error, FitContext, ModelIndex, Prompt, PromptContent, PromptsView, Request,
+    Result, Router,
 };
 use uuid::Uuid;
 
 use crate::clock;
-use crate::decide::Decided;
+use crate::decide::{Asked, Decided};
 
 thread_local! {
     static BUFFERS: RefCell<RouteBuffers> = RefCell::default();
@@ -23,13 +24,21 @@ thread_local! {
 pub(super) struct Batch {
     pub(super) prompts: Vec<Prompt>,
     pub(super) constraints: Vec<Constraints>,
+    /// The model that answered before in each prompt's conversation; empty where none did in any.
+    pub(super) previous: Vec<Option<ModelIndex>>,
+    pub(super) switching_cost: f32,
     pub(super) explain: bool,
 }
 
 impl Batch {
-    pub(super) fn new(requests: Vec<Request>, explain: bool) -> Self {
-        let (prompts, constraints) = requests.into_iter().map(|request| (request.prompt, request.constraints)).unzip();
-        Self { prompts, constraints, explain }
+    pub(super) fn new(asked: Vec<Asked>, switching_cost: f32, explain: bool) -> Self {
+        let mut previous: Vec<_> = asked.iter().map(|asked| asked.previous).collect();
+        if previous.iter().all(Option::is_none) {
+            previous.clear();
+        }
+        let requests = asked.into_iter().map(|asked| asked.request);
+        let (prompts, constraints) = requests.map(|request| (request.prompt, request.constraints)).unzip();
+        Self { prompts, constraints, previous, switching_cost, explain }
     }
 
     /// Bytes of text in it.
@@ -59,7 +68,13 @@ pub(super) fn decide(router: &Router, batch: &Batch, embeddings: &Embeddings) ->
         let constraints = batch.constraints.get(start..end).unwrap_or_default();
         let out = decisions.get_mut(..end - start).unwrap_or_default();
         BUFFERS.with_borrow_mut(|buffers| {
-            router.route_batch(prompts, vectors, constraints, buffers, out)?;
+            if batch.previous.is_empty() {
+                router.route_batch(prompts, vectors, constraints, buffers, out)?;
+            } else {
+                let previous = batch.previous.get(start..end).unwrap_or_default();
+                let cost = batch.switching_cost;
+                router.route_batch_staying(prompts, vectors, constraints, previous, cost, buffers, out)?;
+            }
             for (row, decision) in out.iter().enumerate() {
                 let mut decision = decision.clone();
                 if embeddings.truncated.binary_search(&(start + row)).is_ok() {
@@ -70,7 +85,14 @@ pub(super) fn decide(router: &Router, batch: &Batch, embeddings: &Embeddings) ->
                     id: Uuid::now_v7(),
                     task: has_tasks.then(|| buffers.tasks().assigned(row)).flatten(),
                     expected_cost_usd: decision.model().and_then(|model| buffers.expected_cost_usd(row, model)),
+                    costs_usd: decision
+                        .order()
+                        .into_iter()
+                        .map(|model| buffers.expected_cost_usd(row, model))
+                        .collect(),
                     decision,
+                    propensity: 1.0,
+                    instead_of: None,
                     explanation: None,
                     time: Duration::ZERO,
                 });
@@ -90,8 +112,11 @@ pub(super) fn decide(router: &Router, batch: &Batch, embeddings: &Embeddings) ->
 /// The computation, apart from waiting, that a decision for a prompt of about 400 words takes on this thread: the least of three.
 pub(super) async fn computation(router: &Router) -> Result<Duration> {
     let text = "Which of these words says what the router is asked to find out about this prompt? ".repeat(25);
-    let batch =
-        Batch::new(vec![Request { prompt: Prompt::new("probe", text), constraints: Constraints::default() }], false);
+    let batch = Batch::new(
+        vec![Request { prompt: Prompt::new("probe", text), constraints: Constraints::default() }.into()],
+        0.0,
+        false,
+    );
     let context = FitContext::new(0);
     let mut least = Duration::MAX;
     for _ in 0..3 {

@@ -1,23 +1,26 @@
 //! Decisions: a request's prompt and constraints through the router, off the reactor where the encoder is slow.
 
-mod chat;
 mod compute;
+mod interface;
 mod remember;
 mod workers;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use router_core::{Decision, Explanation, FitContext, Request, Result, Router, TaskId};
+use router_core::{
+    Decision, Explanation, Exploration, Explored, FitContext, ModelIndex, Request, Result, Router, TaskId,
+};
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-pub(crate) use chat::ChatRequest;
+pub(crate) use interface::ModelRequest;
 
 use crate::clock;
 use crate::config::DecisionsConfig;
 use compute::{Batch, computation, compute};
 use remember::Remembered;
-use workers::{Asked, Workers};
+use workers::Workers;
 
 /// A decision and what it rests on.
 #[derive(Debug, Clone)]
@@ -25,13 +28,37 @@ pub(crate) struct Decided {
     /// Names the decision in headers and records.
     pub(crate) id: Uuid,
     pub(crate) decision: Decision,
+    /// The probability with which the first model was to be asked.
+    pub(crate) propensity: f64,
+    /// The router's own choice, where exploration asks another model.
+    pub(crate) instead_of: Option<ModelIndex>,
     pub(crate) task: Option<TaskId>,
-    /// What the call is expected to cost in US dollars; `None` where the price is unknown.
+    /// What a call of the first model is expected to cost in US dollars; `None` where the price is unknown.
     pub(crate) expected_cost_usd: Option<f32>,
+    /// The same of every model that may be asked, in their order.
+    pub(crate) costs_usd: Vec<Option<f32>>,
     /// Everything behind it, where that was asked for.
     pub(crate) explanation: Option<Explanation>,
     /// From the question to the answer, the wait in a queue included.
     pub(crate) time: Duration,
+}
+
+impl Decided {
+    /// Asks another model now and then, by a draw that the decision's id brings along.
+    pub(crate) fn explore(mut self, exploration: Exploration) -> Self {
+        let before = self.decision.order();
+        let Explored { decision, propensity, instead_of } = exploration.explore(self.decision, draw(self.id));
+        let at = decision.model().and_then(|model| before.iter().position(|&known| known == model));
+        self.expected_cost_usd = at.and_then(|at| self.costs_usd.get(at).copied().flatten());
+        Self { decision, propensity, instead_of, ..self }
+    }
+}
+
+/// A number in [0, 1) out of an id, the same for the same one: of its random bits, so that it is uniform and cannot be chosen by a client.
+fn draw(id: Uuid) -> f64 {
+    let hash = Sha256::digest(id.as_bytes());
+    let bits = hash.iter().take(7).fold(0u64, |bits, byte| bits << 8 | u64::from(*byte)) >> 3;
+    bits as f64 / (1u64 << 53) as f64
 }
 
 /// Why there is no decision.
@@ -43,6 +70,20 @@ pub(crate) enum Undecided {
     Failed(router_core::Error),
 }
 
+/// What is to be decided.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) request: Request,
+    /// The model that answered before in the conversation.
+    pub(crate) previous: Option<ModelIndex>,
+}
+
+impl From<Request> for Asked {
+    fn from(request: Request) -> Self {
+        Self { request, previous: None }
+    }
+}
+
 /// Makes decisions with one router.
 pub(crate) struct Decider {
     router: Arc<Router>,
@@ -50,6 +91,7 @@ pub(crate) struct Decider {
     workers: Workers,
     is_direct: bool,
     direct_bytes: usize,
+    switching_cost: f32,
 }
 
 impl Decider {
@@ -57,7 +99,7 @@ impl Decider {
     ///
     /// # Errors
     /// [`router_core::ErrorKind::Internal`] if a thread cannot be started.
-    pub(crate) async fn new(router: Arc<Router>, config: &DecisionsConfig) -> Result<Self> {
+    pub(crate) async fn new(router: Arc<Router>, config: &DecisionsConfig, switching_cost: f32) -> Result<Self> {
         let mut context = FitContext::new(0);
         if config.remembered > 0 {
             context = context.with_embedding_cache(Arc::new(Remembered::new(config.remembered)));
@@ -71,26 +113,26 @@ impl Decider {
             Err(error) => tracing::warn!(%error, "a decision could not be measured"),
         }
         let workers = Workers::start(&router, &context, config)?;
-        Ok(Self { router, context, workers, is_direct, direct_bytes: config.direct_bytes })
+        Ok(Self { router, context, workers, is_direct, direct_bytes: config.direct_bytes, switching_cost })
     }
 
-    /// Decides each of `requests`, whose constraints were checked; with `explain`, tells everything behind it.
+    /// Decides each of `asked`, whose constraints were checked; with `explain`, tells everything behind it.
     ///
     /// # Errors
     /// [`Undecided`].
     pub(crate) async fn decide(
         &self,
-        requests: Vec<Request>,
+        asked: Vec<Asked>,
         explain: bool,
     ) -> std::result::Result<Vec<Decided>, Undecided> {
         let start = clock::now();
-        let batch = Batch::new(requests, explain);
+        let batch = Batch::new(asked, self.switching_cost, explain);
         let mut decided = if self.is_direct && batch.bytes() <= self.direct_bytes {
             compute(&self.router, &self.context, &batch).await.map_err(Undecided::Failed)?
         } else {
             match self.workers.ask(batch).await {
-                Asked::Answered(decided) => decided.map_err(Undecided::Failed)?,
-                Asked::Full => return Err(Undecided::Busy),
+                workers::Answer::Decided(decided) => decided.map_err(Undecided::Failed)?,
+                workers::Answer::Full => return Err(Undecided::Busy),
             }
         };
         let time = start.elapsed();

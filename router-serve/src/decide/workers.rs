@@ -10,8 +10,8 @@ use crate::decide::Decided;
 use crate::decide::compute::{Batch, compute, decide};
 
 /// What came of a question.
-pub(super) enum Asked {
-    Answered(Result<Vec<Decided>>),
+pub(super) enum Answer {
+    Decided(Result<Vec<Decided>>),
     /// The queue is full.
     Full,
 }
@@ -41,14 +41,14 @@ impl Workers {
         Ok(Self { jobs })
     }
 
-    pub(super) async fn ask(&self, batch: Batch) -> Asked {
+    pub(super) async fn ask(&self, batch: Batch) -> Answer {
         let (answer, receiver) = oneshot::channel();
         match self.jobs.try_send(Job { batch, answer }) {
             Ok(()) => {}
-            Err(mpsc::error::TrySendError::Full(_)) => return Asked::Full,
-            Err(mpsc::error::TrySendError::Closed(_)) => return Asked::Answered(Err(ended())),
+            Err(mpsc::error::TrySendError::Full(_)) => return Answer::Full,
+            Err(mpsc::error::TrySendError::Closed(_)) => return Answer::Decided(Err(ended())),
         }
-        Asked::Answered(receiver.await.unwrap_or_else(|_| Err(ended())))
+        Answer::Decided(receiver.await.unwrap_or_else(|_| Err(ended())))
     }
 }
 

@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::clock::{self, Instant, seconds};
+use crate::config::Api;
 use crate::dispatch::Call;
 use crate::stream::{Chunk, ChunkKind, Events, Usage, read_whole};
 use crate::upstream::{Failure, Upstream};
@@ -31,12 +32,12 @@ pub(super) async fn ask(call: &Call, upstream: &Upstream) -> Result<Asked, Failu
     let start = clock::now();
     let (first_byte, deadline) = (start + seconds(config.first_byte_seconds), start + seconds(config.total_seconds));
     let first_byte = first_byte.min(deadline);
-    let mut headers = HeaderMap::new();
+    let mut headers = call.headers.clone();
     if call.is_streamed {
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
     }
     let body = body(call, config.ask_usage);
-    let response = tokio::time::timeout_at(first_byte, upstream.client.post(call.path, body, &headers))
+    let response = tokio::time::timeout_at(first_byte, upstream.client.post(call.api.path(), body, &headers))
         .await
         .map_err(|_| Failure::Timeout("to begin its answer"))??;
     if !response.status().is_success() {
@@ -101,7 +102,10 @@ async fn refused(response: Response<Incoming>, upstream: &Upstream, deadline: In
     let said = upstream.client.hide_key(&String::from_utf8_lossy(&said));
     let document: Option<Value> = serde_json::from_str(&said).ok();
     let code = document.as_ref().and_then(|document| document.pointer("/error/code")).and_then(Value::as_str);
-    if code == Some("context_length_exceeded") {
+    let message = document.as_ref().and_then(|document| document.pointer("/error/message")).and_then(Value::as_str);
+    // Anthropic's interface has no code for it.
+    let is_too_long = message.is_some_and(|message| message.starts_with("prompt is too long"));
+    if code == Some("context_length_exceeded") || is_too_long {
         return Err(Failure::TooLong);
     }
     let document = document.filter(|document| document.get("error").is_some()).unwrap_or_else(|| {
@@ -116,7 +120,7 @@ async fn refused(response: Response<Incoming>, upstream: &Upstream, deadline: In
 
 /// The body to send: the client's, and where streams are asked to tell what they were billed, that.
 fn body(call: &Call, ask_usage: bool) -> Bytes {
-    let ask_usage = ask_usage && call.is_streamed && call.path == "chat/completions";
+    let ask_usage = ask_usage && call.is_streamed && call.api == Api::Chat;
     let text = if ask_usage
         && call
             .body

@@ -10,22 +10,23 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::StatusCode;
-use hyper::header::HeaderValue;
+use hyper::header::{HeaderMap, HeaderValue};
 use serde_json::{Map, Value};
 
-use crate::account::Account;
+use crate::account::{ANSWERED, Account};
 use crate::clock;
+use crate::config::Api;
 use crate::error::Refusal;
 use crate::live::Served;
-use crate::metrics::Metrics;
 use crate::stream::{Unfinished, Usage};
 use crate::upstream::{Failure, Upstream};
 use ask::{Asked, ask};
 
 /// What is asked.
 pub(crate) struct Call {
-    /// Below the upstream's base.
-    pub(crate) path: &'static str,
+    pub(crate) api: Api,
+    /// Headers of the client that belong to the interface.
+    pub(crate) headers: HeaderMap,
     /// The client's fields; the model's name is put in.
     pub(crate) body: Map<String, Value>,
     pub(crate) is_streamed: bool,
@@ -37,6 +38,16 @@ pub(crate) enum Answer {
     Whole { status: StatusCode, media_type: Option<HeaderValue>, body: Bytes, usage: Option<Usage> },
     /// A stream that has begun.
     Stream(Box<Unfinished>),
+}
+
+impl Answer {
+    /// Whether it is an answer, and not a refusal that the client has to see.
+    pub(crate) fn is_success(&self) -> bool {
+        match self {
+            Self::Whole { status, .. } => status.is_success(),
+            Self::Stream(_) => true,
+        }
+    }
 }
 
 /// Who answered, and what.
@@ -56,23 +67,22 @@ pub(crate) struct Dispatched {
 pub(crate) async fn dispatch(
     call: &mut Call,
     models: &[Arc<Served>],
-    metrics: &Metrics,
     account: &mut Account,
 ) -> Result<Dispatched, Refusal> {
     let mut failures: Vec<(String, Failure)> = Vec::new();
     for served in models {
-        for (upstream, name) in &served.places {
-            account.sent_to(served, &upstream.config.name);
-            let failure = match attempt(call, upstream, name).await {
+        for (upstream, name) in served.places(call.api) {
+            let start = clock::now();
+            let attempt = attempt(call, upstream, name).await;
+            let outcome = attempt.as_ref().err().map_or(ANSWERED, Failure::label);
+            account.attempted(served, &upstream.config.name, outcome, start.elapsed());
+            let failure = match attempt {
                 Ok(answer) => {
-                    metrics.attempted(&upstream.config.name, &served.model.name, "answered");
-                    account.first_byte();
                     let (served, upstream) = (Arc::clone(served), Arc::clone(upstream));
                     return Ok(Dispatched { served, upstream, failed: failures.len(), answer });
                 }
                 Err(failure) => failure,
             };
-            metrics.attempted(&upstream.config.name, &served.model.name, failure.label());
             let (model, upstream) = (&served.model.name, &upstream.config.name);
             if failure.was_asked() {
                 tracing::warn!(decision = %account.id(), model, upstream, %failure, "an upstream failed");

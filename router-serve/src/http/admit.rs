@@ -13,18 +13,23 @@ use crate::gateway::Gateway;
 /// Opens the account of a request on `surface`, and reads its body.
 ///
 /// # Errors
-/// 503 if too many are under way and waiting, 413 for a body that is too long, 408 for one that takes too long, 400 for one that breaks
+/// 401 for nobody's key, 503 if too many are under way and waiting, 413 for a body that is too long, 408 for one that takes too long, 400 for one that breaks
 /// off.
 pub(super) async fn admit(
     gateway: &Gateway,
     surface: &'static str,
     request: Request<Body>,
 ) -> Result<(Account, Bytes), Refusal> {
+    let client = gateway
+        .live()
+        .clients
+        .of(request.headers())
+        .inspect_err(|_| gateway.ledger.metrics.turned_away(surface, 401))?;
     let Some(place) = gateway.gate.enter().await else {
-        gateway.metrics.turned_away(surface);
+        gateway.ledger.metrics.turned_away(surface, 503);
         return Err(Refusal::busy("too many requests are under way"));
     };
-    let mut account = Account::open(&gateway.metrics, surface, place);
+    let mut account = Account::open(&gateway.ledger, surface, client, place);
     match body(gateway, request).await {
         Ok(body) => Ok((account, body)),
         Err(refusal) => Err(refuse(&mut account, refusal)),

@@ -35,7 +35,7 @@ pub(super) async fn is_ready(State(gateway): State<Arc<Gateway>>) -> Response {
 
 /// `GET /metrics`: numbers for Prometheus.
 pub(super) async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
-    match gateway.metrics.text(&gateway.gate, &gateway.live()) {
+    match gateway.ledger.metrics.text(&gateway.gate, &gateway.live(), gateway.ledger.recorder.as_ref()) {
         Ok(text) => ([(CONTENT_TYPE, MEDIA_TYPE)], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "no metrics");

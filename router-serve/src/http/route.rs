@@ -14,7 +14,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::account::Outcome;
-use crate::config::AUTO;
+use crate::config::{AUTO, Api};
 use crate::decide::Decided;
 use crate::error::Refusal;
 use crate::gateway::Gateway;
@@ -54,7 +54,7 @@ pub(super) async fn route(State(gateway): State<Arc<Gateway>>, request: Request<
         Err(refusal) => return refusal.into_response(),
     };
     let live = gateway.live();
-    match answer(&gateway, &live, &body).await {
+    match answer(&gateway, &live, account.client(), &body).await {
         Ok(response) => {
             account.finish(Outcome::Answered, StatusCode::OK, None);
             response
@@ -64,7 +64,12 @@ pub(super) async fn route(State(gateway): State<Arc<Gateway>>, request: Request<
 }
 
 /// A request is `{"prompt", "model"?, constraints...}`, or `{"requests": [...]}` of such.
-async fn answer(gateway: &Gateway, live: &Live, body: &[u8]) -> std::result::Result<Response, Refusal> {
+async fn answer(
+    gateway: &Gateway,
+    live: &Live,
+    client: Option<&str>,
+    body: &[u8],
+) -> std::result::Result<Response, Refusal> {
     let refuse = |error: Error| Refusal::of_request(&error);
     let data = |what: &str| Error::new(ErrorKind::Data, what);
     let value: Value =
@@ -90,10 +95,15 @@ async fn answer(gateway: &Gateway, live: &Live, body: &[u8]) -> std::result::Res
                 if is_batch { error.at_field(format!("requests[{at}].{field}").trim_end_matches('.')) } else { error }
             })
         })
-        .collect::<Result<Vec<Asked>>>()
+        .collect::<Result<Vec<(String, Asked)>>>()
         .map_err(refuse)?;
+    let (names, requests): (Vec<String>, Vec<Asked>) = requests.into_iter().unzip();
     let constraints: Vec<Constraints> = requests.iter().map(|request| request.constraints.clone()).collect();
-    let decided = gateway.decide(live, requests, true).await?;
+    let asked = requests.clone();
+    let decided = gateway.decide(live, requests.into_iter().map(Into::into).collect(), true).await?;
+    for ((decided, request), name) in decided.iter().zip(&asked).zip(&names) {
+        gateway.ledger.decided(live, decided, name, &request.prompt, client);
+    }
     let mut told = decided.into_iter().zip(&constraints).map(|(decided, constraints)| tell(live, decided, constraints));
     // Serialized as it is, so that numbers read as the command line writes them.
     let document = if is_batch {
@@ -104,16 +114,16 @@ async fn answer(gateway: &Gateway, live: &Live, body: &[u8]) -> std::result::Res
     Ok(Json(document).into_response())
 }
 
-/// The router's request of one element; `at` names a prompt without an id.
-fn read(live: &Live, mut value: Value, at: usize) -> Result<Asked> {
+/// The `model` and the router's request of one element; `at` names a prompt without an id.
+fn read(live: &Live, mut value: Value, at: usize) -> Result<(String, Asked)> {
     let model = match value.as_object_mut().and_then(|fields| fields.remove("model")) {
         None | Some(Value::Null) => AUTO.to_owned(),
         Some(Value::String(model)) => model,
         Some(_) => return Err(Error::new(ErrorKind::Data, "is not a string").at_field("model")),
     };
     let request = Asked::from_value(value, &(at + 1).to_string())?;
-    match live.chooser(&model, request)? {
-        Chooser::Router(request) => Ok(request),
+    match live.chooser(&model, Api::Chat, request)? {
+        Chooser::Router(request) => Ok((model, request)),
         Chooser::Client(..) => {
             Err(Error::new(ErrorKind::Data, format!("`{model}` is not routed: there is nothing to decide"))
                 .at_field("model"))

@@ -5,6 +5,7 @@ use hyper::StatusCode;
 
 use crate::account::{Account, Outcome};
 use crate::clock;
+use crate::config::Api;
 use crate::error::Refusal;
 use crate::stream::{Chunk, ChunkKind, Events, Usage};
 use crate::upstream::{Failure, Pass, Permit};
@@ -33,23 +34,25 @@ pub(crate) struct Relay {
     is_over: bool,
     pass: Option<Pass>,
     account: Account,
+    api: Api,
     _permit: Permit,
 }
 
 impl Relay {
     /// Goes on with `stream`. Its end, with the tokens it was billed, goes into `account`. A client that does not want it sees no
     /// event that carries nothing but these.
-    pub(crate) fn new(stream: Unfinished, wants_usage: bool, account: Account) -> Self {
+    pub(crate) fn new(stream: Unfinished, api: Api, wants_usage: bool, account: Account) -> Self {
         let Unfinished { events, first, chunk, pass, permit } = stream;
         Self {
             events,
             first: Some(first),
             usage: chunk.usage,
             wants_usage,
-            ending: (chunk.kind == ChunkKind::End).then_some(ChunkKind::End),
+            ending: matches!(chunk.kind, ChunkKind::End | ChunkKind::Done).then_some(ChunkKind::End),
             is_over: false,
             pass: Some(pass),
             account,
+            api,
             _permit: permit,
         }
     }
@@ -82,9 +85,18 @@ impl Relay {
 
     fn take(&mut self, event: &Bytes, out: &mut BytesMut) -> Result<(), Failure> {
         let chunk = Chunk::of_event(event)?;
-        self.usage = chunk.usage.or(self.usage);
-        if matches!(chunk.kind, ChunkKind::End | ChunkKind::Error) && self.ending != Some(ChunkKind::Error) {
-            self.ending = Some(chunk.kind);
+        self.usage = match (self.usage, chunk.usage) {
+            (Some(before), Some(new)) => Some(before.and(new)),
+            (before, new) => new.or(before),
+        };
+        match chunk.kind {
+            ChunkKind::Error => self.ending = Some(ChunkKind::Error),
+            ChunkKind::End | ChunkKind::Done if self.ending.is_none() => self.ending = Some(ChunkKind::End),
+            _ => {}
+        }
+        if chunk.kind == ChunkKind::Done {
+            // Who has seen the mark may speak of the answer at once.
+            self.close();
         }
         if self.wants_usage || chunk.kind != ChunkKind::Usage {
             out.put_slice(event);
@@ -98,6 +110,12 @@ impl Relay {
         if let Some(pass) = self.pass.take() {
             if has_failed { pass.failed(clock::now()) } else { pass.succeeded() }
         }
+        self.close();
+    }
+
+    /// Closes the account of a stream that came to its own end.
+    fn close(&mut self) {
+        let has_failed = self.ending == Some(ChunkKind::Error);
         let outcome = if has_failed { Outcome::Broken("server-error") } else { Outcome::Answered };
         self.account.finish(outcome, StatusCode::OK, self.usage);
     }
@@ -116,7 +134,7 @@ impl Relay {
             "upstream_failed",
             format!("the stream ended early: the model's service {failure}"),
         );
-        out.put_slice(format!("data: {}\n\n", refusal.document()).as_bytes());
+        out.put_slice(refusal.event(self.api).as_bytes());
         self.account.finish(Outcome::Broken(failure.label()), StatusCode::OK, self.usage);
     }
 }

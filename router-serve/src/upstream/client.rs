@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
@@ -15,11 +15,13 @@ use router_core::{Error, ErrorKind, Result};
 use router_plugins::http::ApiKey;
 
 use crate::clock::seconds;
-use crate::config::UpstreamConfig;
+use crate::config::{KeyHeader, UpstreamConfig};
 use crate::upstream::Failure;
 use crate::upstream::tls;
 
 const AGENT: &str = concat!("router/", env!("CARGO_PKG_VERSION"));
+
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// Connections that wait for the next request are closed after so many seconds, before most servers close theirs.
 const IDLE_CONNECTION_SECONDS: f64 = 50.0;
@@ -29,7 +31,8 @@ pub(crate) struct Client {
     inner: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     base: String,
     key: Option<ApiKey>,
-    authorization: Option<HeaderValue>,
+    /// The header that holds the key.
+    authorization: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Client {
@@ -49,10 +52,15 @@ impl Client {
             .pool_idle_timeout(seconds(IDLE_CONNECTION_SECONDS))
             .http1_max_buf_size(config.head_bytes);
         let authorization = key.as_ref().map(|key| {
-            let mut value = HeaderValue::from_str(&key.bearer())
+            let bearer = key.bearer();
+            let (name, value) = match config.key_header {
+                KeyHeader::Bearer => (AUTHORIZATION, bearer.as_str()),
+                KeyHeader::XApiKey => (API_KEY, bearer.trim_start_matches("Bearer ")),
+            };
+            let mut value = HeaderValue::from_str(value)
                 .map_err(|_| Error::new(ErrorKind::Usage, "the key holds what no header can"))?;
             value.set_sensitive(true);
-            Ok::<_, Error>(value)
+            Ok::<_, Error>((name, value))
         });
         Ok(Self {
             inner: builder.build(https),
@@ -82,8 +90,8 @@ impl Client {
         sent.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         sent.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
         sent.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-        if let Some(authorization) = &self.authorization {
-            sent.insert(AUTHORIZATION, authorization.clone());
+        if let Some((name, value)) = &self.authorization {
+            sent.insert(name, value.clone());
         }
         self.inner.request(request).await.map_err(|error| {
             let why = reason(&error);

@@ -4,7 +4,7 @@ mod breaker;
 mod client;
 mod failure;
 mod gate;
-mod tls;
+pub(crate) mod tls;
 
 use router_core::{Error, Result};
 use router_plugins::http::ApiKey;

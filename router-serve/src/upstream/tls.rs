@@ -14,7 +14,7 @@ use rustls::{ClientConfig, RootCertStore};
 ///
 /// # Errors
 /// [`ErrorKind::Io`], [`ErrorKind::Config`] if the file holds no certificates.
-pub(super) fn client(trusted: Option<&Path>) -> Result<ClientConfig> {
+pub(crate) fn client(trusted: Option<&Path>) -> Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     match trusted {
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),

@@ -8,10 +8,15 @@
 )]
 
 mod client;
+mod clients;
+mod database;
 mod decisions;
 mod faults;
+mod interfaces;
 mod limits;
 mod mock;
+mod records;
+mod reload;
 mod secrets;
 mod surface;
 mod world;

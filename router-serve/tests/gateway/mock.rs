@@ -124,7 +124,12 @@ impl Mock {
                 state.seen.push(seen.clone());
                 if state.script.len() > 1 { state.script.remove(0) } else { state.script[0].clone() }
             };
-            let done = answer(&stream, &behavior, &seen.body).await;
+            let done = match (&behavior, interface(&seen.head)) {
+                (Behavior::Answer(count), Some(interface)) => {
+                    interface.answer(&stream, *count, &seen.body).await.map(|()| true)
+                }
+                _ => answer(&stream, &behavior, &seen.body).await,
+            };
             let Ok(true) = done else {
                 if done.is_err() {
                     self.state.lock().unwrap().hung_up_on += 1;
@@ -187,6 +192,71 @@ async fn read(stream: &TcpStream, came: &mut Vec<u8>) -> std::io::Result<Option<
     }
     let body: Vec<u8> = came.drain(..length).collect();
     Ok(Some(Seen { head, body: serde_json::from_slice(&body).unwrap_or(Value::Null) }))
+}
+
+/// An interface other than chat completions.
+enum Interface {
+    Messages,
+    Responses,
+    Embeddings,
+}
+
+fn interface(head: &str) -> Option<Interface> {
+    let path = head.split(' ').nth(1)?;
+    match path.rsplit('/').next()? {
+        "messages" => Some(Interface::Messages),
+        "responses" => Some(Interface::Responses),
+        "embeddings" => Some(Interface::Embeddings),
+        _ => None,
+    }
+}
+
+impl Interface {
+    /// Answers so many words, which it bills with 10 input tokens.
+    async fn answer(&self, stream: &TcpStream, count: usize, asked: &Value) -> std::io::Result<()> {
+        let text = words(count);
+        let whole = match self {
+            Self::Messages => json!({
+                "type": "message", "role": "assistant", "content": [{ "type": "text", "text": text }], "stop_reason": "end_turn",
+                "usage": { "input_tokens": 10, "output_tokens": count },
+            }),
+            Self::Responses => json!({
+                "object": "response", "status": "completed", "error": null,
+                "output": [{ "type": "message", "content": [{ "type": "output_text", "text": text }] }],
+                "usage": { "input_tokens": 10, "output_tokens": count },
+            }),
+            Self::Embeddings => json!({
+                "object": "list", "data": [{ "object": "embedding", "index": 0, "embedding": [0.25, 0.5] }],
+                "usage": { "prompt_tokens": 10, "total_tokens": 10 },
+            }),
+        };
+        if asked.get("stream") != Some(&Value::Bool(true)) {
+            let body = whole.to_string();
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ";
+            return write(stream, format!("{head}{}\r\n\r\n{body}", body.len()).as_bytes()).await;
+        }
+        let mut events = Vec::new();
+        match self {
+            Self::Messages => {
+                events.push(json!({ "type": "message_start", "message": { "usage": { "input_tokens": 10, "output_tokens": 1 } } }));
+                events.extend((0..count).map(|at| json!({ "type": "content_block_delta", "delta": { "type": "text_delta", "text": format!("word{at} ") } })));
+                events.push(json!({ "type": "message_delta", "delta": { "stop_reason": "end_turn" }, "usage": { "output_tokens": count } }));
+                events.push(json!({ "type": "message_stop" }));
+            }
+            _ => {
+                events.push(json!({ "type": "response.created", "response": { "id": "r1", "usage": null } }));
+                events.extend(
+                    (0..count).map(|at| json!({ "type": "response.output_text.delta", "delta": format!("word{at} ") })),
+                );
+                events.push(json!({ "type": "response.completed", "response": whole }));
+            }
+        }
+        write(stream, SSE.as_bytes()).await?;
+        for event in events {
+            chunk(stream, &format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap())).await?;
+        }
+        write(stream, b"0\r\n\r\n").await
+    }
 }
 
 const SSE: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 
 use crate::mock::{Behavior, Mock};
+use crate::records::{bytes_in, in_file};
 use crate::world::{SUM, run, three};
 
 const KEY: &str = "sk-planted-0123456789abcdef";
@@ -46,7 +47,9 @@ async fn keys_are_sent_and_never_told() {
     ])
     .await;
     let base = upstream.base();
-    let running = run(&three([&base, &base, &base], &format!("key_file = {:?}", file.display().to_string()))).await;
+    let records = in_file(&directory.path().join("records.sqlite"), "store_prompts = true\nstore_comments = true");
+    let upstreams = three([&base, &base, &base], &format!("key_file = {:?}", file.display().to_string()));
+    let running = run(&(records + &upstreams)).await;
     let mut told = String::new();
     for fields in [json!({}), json!({}), json!({ "stream": true }), json!({})] {
         let answer = running.client.chat("auto", SUM, fields).await;
@@ -61,9 +64,13 @@ async fn keys_are_sent_and_never_told() {
         assert!(seen.head.contains(&format!("authorization: Bearer {KEY}")), "{}", seen.head);
         assert!(!seen.head.contains("the-key-of-a-client"), "{}", seen.head);
     }
+    running.stop().await.unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let kept = bytes_in(directory.path()).await;
+    assert!(kept.contains("Solve the equation"), "the records were looked at");
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("an upstream failed"), "{log}");
-    for (name, text) in [("answers", &told), ("log", &log)] {
+    for (name, text) in [("answers", &told), ("log", &log), ("records", &kept)] {
         for secret in [KEY, "the-key-of-a-client"] {
             assert!(!text.contains(secret), "{name}: {text}");
         }

@@ -110,7 +110,11 @@ impl Running {
 /// Runs a gateway of `config`.
 pub(crate) async fn run(config: &str) -> Running {
     let config = ServeConfig::from_toml(config, "serve.toml").unwrap();
-    let gateway = Gateway::new(router(), config).await.unwrap();
+    serve(Gateway::new(router(), config).await.unwrap()).await
+}
+
+/// Runs `gateway`.
+pub(crate) async fn serve(gateway: Gateway) -> Running {
     let server = Server::bind(gateway, "127.0.0.1:0").await.unwrap();
     let client = Client::new(format!("http://{}", server.address().unwrap()));
     let (stop, stopped) = oneshot::channel::<()>();

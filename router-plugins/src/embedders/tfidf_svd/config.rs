@@ -70,7 +70,7 @@ impl PluginConfig for TfidfSvdConfig {
     const SUMMARY: &'static str = "N-grams weighted by tf-idf, reduced by a truncated SVD of the training texts";
     const SOURCE: &'static str =
         "Deerwester et al. 1990 (latent semantic analysis); Halko, Martinsson and Tropp 2011 (randomized SVD)";
-    const COST: &'static str = "fit three readings of the texts and 4 (iterations + 1) l flops a stored weight, l a few more than d; O(b log b + d terms) a text of b bytes";
+    const COST: &'static str = "fit two readings of the texts and 4 (iterations + 1) l flops a stored weight, l a few more than d; O(b log b + d terms) a text of b bytes";
     const EXAMPLE: &'static str = "dimension = 256\nwords = [1, 2]\ncharacters = [3, 5]\nminimum_frequency = 2\n";
 
     fn prepare(&mut self, _registry: &Registry) -> Result<()> {

@@ -19,7 +19,6 @@ pub(super) fn fit(config: &TfidfSvdConfig, texts: &[&str], cx: &FitContext) -> R
     let vocabularies = vocabularies(config, texts, cx)?;
     let weights = weights(config, &vocabularies, texts, cx)?;
     let RightSingular { values, vectors } = right_singular(&weights, config.dimension, config.iterations, cx)?;
-    drop(weights);
     let (terms, rank) = (vectors.nrows(), vectors.ncols());
     let mut projection = Matrix::zeros(terms, rank.max(1));
     if rank > 0 {
@@ -33,7 +32,7 @@ pub(super) fn fit(config: &TfidfSvdConfig, texts: &[&str], cx: &FitContext) -> R
         *first = 1.0;
     }
     let embedder = TfidfSvdEmbedder::new(config.clone(), vocabularies, projection, values, axis)?;
-    let mean = mean(&embedder, texts, cx)?;
+    let mean = mean(&embedder, &weights, cx)?;
     embedder.with_unknown(mean)
 }
 
@@ -90,17 +89,24 @@ fn weights(
     Ok(weights)
 }
 
-/// The direction of the mean vector of all texts.
-fn mean(embedder: &TfidfSvdEmbedder, texts: &[&str], cx: &FitContext) -> Result<Vec<f32>> {
+/// The direction of the mean vector of all texts, which have these `weights`.
+fn mean(embedder: &TfidfSvdEmbedder, weights: &SparseMatrix<f32>, cx: &FitContext) -> Result<Vec<f32>> {
     let mut sum = vec![0.0f64; embedder.dimension()];
-    for batch in texts.chunks(BATCH) {
+    let mut vectors = Matrix::zeros(BATCH.min(weights.rows()), embedder.dimension());
+    for start in (0..weights.rows()).step_by(BATCH) {
         cx.check_cancelled()?;
-        let vectors = embedder.vectors(batch);
-        for row in 0..batch.len() {
+        vectors.as_mut_slice().par_chunks_mut(embedder.dimension()).enumerate().for_each(|(at, out)| {
+            out.fill(0.0);
+            if start + at < weights.rows() {
+                embedder.project(weights.entries(start + at), out);
+            }
+        });
+        // One after the other, in the order of the texts: the same sum at any thread count.
+        for row in 0..BATCH.min(weights.rows() - start) {
             sum.iter_mut().zip(vectors.row(row)).for_each(|(sum, &value)| *sum += f64::from(value));
         }
     }
-    let mut mean: Vec<f32> = sum.iter().map(|&sum| (sum / texts.len().max(1) as f64) as f32).collect();
+    let mut mean: Vec<f32> = sum.iter().map(|&sum| (sum / weights.rows().max(1) as f64) as f32).collect();
     normalize(&mut mean);
     Ok(mean)
 }

@@ -89,7 +89,12 @@ impl TfidfSvdEmbedder {
 
     fn vector(&self, text: &str, scratch: &mut Scratch, out: &mut [f32]) {
         weigh(&self.config, &self.vocabularies, text, scratch);
-        for &(term, weight) in &scratch.entries {
+        self.project(scratch.entries.iter().copied(), out);
+    }
+
+    /// Adds the vector of a text of these (term, weight) entries to `out`, which is zeros.
+    pub(super) fn project(&self, entries: impl Iterator<Item = (u32, f32)>, out: &mut [f32]) {
+        for (term, weight) in entries {
             for (to, &from) in out.iter_mut().zip(self.projection.row(term as usize)) {
                 *to += weight * from;
             }

@@ -16,7 +16,7 @@
 //!
 //! # Cost
 //!
-//! Fitting reads the texts three times, O(b log b) each for b bytes, and takes 4 (iterations + 1) l flops a stored weight and
+//! Fitting reads the texts twice, O(b log b) each for b bytes, and takes 4 (iterations + 1) l flops a stored weight and
 //! 4 (iterations + 1) (n + v) l^2 for dense QR, l being d and at least 10 more, filled up to a multiple of 32. Memory: 8 bytes a
 //! stored weight, 12 bytes for every different n-gram of the texts, and about 4 (n + 2 v) l numbers. Linear in n. Embedding a text
 //! takes 2 d flops for every different n-gram in it. The artifact holds v x d numbers: 10 MB at the defaults.

@@ -98,7 +98,7 @@ pub(in crate::estimators) fn qualities(
 }
 
 /// A mean of `sum` over `weight`, pulled toward `mean` as if by `shrinkage` more.
-pub(super) fn pulled((sum, weight): (f64, f64), mean: f64, shrinkage: f64) -> f64 {
+pub(in crate::estimators) fn pulled((sum, weight): (f64, f64), mean: f64, shrinkage: f64) -> f64 {
     if weight + shrinkage > 0.0 { (sum + shrinkage * mean) / (weight + shrinkage) } else { mean }
 }
 

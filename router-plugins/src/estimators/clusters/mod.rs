@@ -55,7 +55,7 @@ mod fitted;
 pub use config::ClustersConfig;
 pub use fitted::ClustersEstimator;
 
-pub(in crate::estimators) use fit::qualities;
+pub(in crate::estimators) use fit::{pulled, qualities};
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,8 @@
 
 use router_core::Outcome;
 
+use super::fitted::vote;
+
 /// Temperatures at most.
 pub(super) const LANES: usize = 5;
 
@@ -31,7 +33,7 @@ impl Ballots {
 
     /// Adds the outcomes of a neighbor of `similarity`, where the nearest has similarity `nearest`.
     pub(super) fn add(&mut self, outcomes: &[Outcome], similarity: f32, nearest: f32) {
-        let votes = self.temperatures.map(|temperature| (f64::from(similarity - nearest) / temperature).exp());
+        let votes = self.temperatures.map(|temperature| vote(similarity, nearest, temperature));
         for outcome in outcomes {
             let (sums, weights) = &mut self.sums[outcome.model];
             let (own, quality) = (f64::from(outcome.weight), f64::from(outcome.quality));

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::estimators::realized::means;
 use crate::estimators::stored_outcomes;
 use crate::neighbors::{NeighborIndex, Search, normalize, normalized};
+use crate::nn::kernels::exp_of_negative;
 
 /// What cross-validation chose, or the configuration said.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,6 +60,13 @@ struct Header {
     centered: bool,
 }
 
+/// How much a neighbor of `similarity` counts where the nearest has `nearest`. A finite difference over infinity is 0: all alike.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "what is called instead of inlined is not taken several at once")]
+pub(super) fn vote(similarity: f32, nearest: f32, temperature: f64) -> f64 {
+    exp_of_negative(f64::from((similarity - nearest).min(0.0)) / temperature)
+}
+
 /// The running vote on every model.
 pub(super) struct Votes {
     sums: Vec<f64>,
@@ -77,8 +85,7 @@ impl Votes {
 
     /// Adds the outcomes of a neighbor of `similarity`, where the nearest has similarity `nearest`.
     pub(super) fn add(&mut self, outcomes: &[Outcome], similarity: f32, nearest: f32, temperature: f64) {
-        // A finite difference over infinity is 0: weight 1.
-        let vote = (f64::from(similarity - nearest) / temperature).exp();
+        let vote = vote(similarity, nearest, temperature);
         for outcome in outcomes {
             let weight = vote * f64::from(outcome.weight);
             self.sums[outcome.model] += weight * f64::from(outcome.quality);

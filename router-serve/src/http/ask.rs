@@ -1,4 +1,5 @@
-//! `POST /v1/chat/completions`: a decision, and the answer of the model that it names.
+//! `POST /v1/chat/completions`, `/v1/responses`, `/v1/messages`, `/v1/embeddings`: a decision, and the answer of the model that it names, passed
+//! on as it comes.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -7,13 +8,15 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Request, StatusCode};
 use router_core::types::constraints::ExpectedCall;
-use router_core::{Constraints, ModelPool, TaskId};
+use router_core::{Constraints, Error, ErrorKind, ModelPool, TaskId};
 
 use crate::account::{Account, Outcome};
-use crate::decide::{ChatRequest, Decided};
+use crate::config::Api;
+use crate::conversations::Conversation;
+use crate::decide::{Asked, Decided, ModelRequest};
 use crate::dispatch::{Answer, Call, Dispatched, dispatch};
 use crate::error::Refusal;
 use crate::gateway::Gateway;
@@ -25,16 +28,40 @@ const MODEL: HeaderName = HeaderName::from_static("x-router-model");
 const TASK: HeaderName = HeaderName::from_static("x-router-task");
 const DECISION: HeaderName = HeaderName::from_static("x-router-decision");
 const UPSTREAM: HeaderName = HeaderName::from_static("x-router-upstream");
+/// Of Anthropic's interface.
+const VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+const BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 const FAILED: HeaderName = HeaderName::from_static("x-router-failed-attempts");
 
-pub(super) async fn complete(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {
-    let (mut account, body) = match admit(&gateway, "chat", request).await {
+/// `POST /v1/chat/completions`
+pub(super) async fn chat(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {
+    ask(&gateway, Api::Chat, request).await
+}
+
+/// `POST /v1/responses`
+pub(super) async fn responses(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {
+    ask(&gateway, Api::Responses, request).await
+}
+
+/// `POST /v1/messages`
+pub(super) async fn messages(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {
+    ask(&gateway, Api::Messages, request).await
+}
+
+/// `POST /v1/embeddings`
+pub(super) async fn embeddings(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {
+    ask(&gateway, Api::Embeddings, request).await
+}
+
+async fn ask(gateway: &Gateway, api: Api, request: Request<Body>) -> Response {
+    let headers = request.headers().clone();
+    let (mut account, body) = match admit(gateway, api.label(), request).await {
         Ok(admitted) => admitted,
         Err(refusal) => return refusal.into_response(),
     };
     let live = gateway.live();
-    match answer(&gateway, &live, &mut account, &body).await {
-        Ok(found) => respond(found, account),
+    match answer(gateway, &live, api, &mut account, &headers, &body).await {
+        Ok(found) => respond(found, api, account),
         Err(refusal) => refuse(&mut account, refusal).into_response(),
     }
 }
@@ -46,40 +73,92 @@ struct Found {
     wants_usage: bool,
 }
 
-async fn answer(gateway: &Gateway, live: &Live, account: &mut Account, body: &[u8]) -> Result<Found, Refusal> {
-    let chat = ChatRequest::read(body).map_err(|error| Refusal::of_request(&error))?;
-    let ChatRequest { body, model, request, is_streamed, wants_usage } = chat;
-    let chooser = live.chooser(&model, request).map_err(|error| Refusal::of_request(&error))?;
+async fn answer(
+    gateway: &Gateway,
+    live: &Live,
+    api: Api,
+    account: &mut Account,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Found, Refusal> {
+    account.check_budget()?;
+    let of_request = |error| Refusal::of_request(&error);
+    let read = ModelRequest::read(api, body).map_err(of_request)?;
+    let ModelRequest { body, model, request, conversation, is_streamed, wants_usage, goes_on_with } = read;
+    if api == Api::Embeddings || goes_on_with.is_some() {
+        named_alone(live, &model, goes_on_with).map_err(of_request)?;
+    }
+    let conversation = Conversation::of(account.client(), conversation.as_deref(), headers).map_err(of_request)?;
+    let chooser = live.chooser(&model, api, request).map_err(of_request)?;
     let (models, task) = match chooser {
         Chooser::Client(served, request) => {
             fits(&served, &request.constraints, request.prompt.approximate_tokens())?;
+            account.named(&served, gateway.ledger.prompt(&request.prompt));
             (vec![served], None)
         }
         Chooser::Router(request) => {
-            let mut decided = gateway.decide(live, vec![request.clone()], false).await?;
-            let decided = decided.pop().ok_or_else(Refusal::internal)?;
+            let previous = conversation
+                .and_then(|conversation| gateway.conversations.model(conversation))
+                .and_then(|model| live.router().models().index_of(&model).ok());
+            let mut decided = gateway.decide(live, vec![Asked { request: request.clone(), previous }], false).await?;
+            let mut decided = decided.pop().ok_or_else(Refusal::internal)?;
+            if previous.is_none() {
+                // In the middle of a conversation another model would throw its prompt cache away.
+                decided = decided.explore(live.config.exploration.exploration());
+            }
             let models = order(live, &decided);
-            let Some(first) = models.first() else {
+            if models.is_empty() {
                 return Err(nowhere(gateway, live, request).await);
-            };
-            account.decided(&decided, &first.model.name);
+            }
+            account.decided(live, &decided, &model, gateway.ledger.prompt(&request.prompt));
             (models, decided.task)
         }
     };
-    let mut call = Call { path: "chat/completions", body, is_streamed };
-    let dispatched = dispatch(&mut call, &models, &gateway.metrics, account).await?;
+    let mut call = Call { api, headers: passed_on(api, headers), body, is_streamed };
+    let dispatched = dispatch(&mut call, &models, account).await?;
+    if let Some(conversation) = conversation
+        && dispatched.answer.is_success()
+    {
+        gateway.conversations.answered(conversation, &dispatched.served.model.name);
+    }
     Ok(Found { dispatched, task, wants_usage })
+}
+
+/// # Errors
+/// [`ErrorKind::Data`] unless the request names a model: what it asks for is no other model's to answer.
+fn named_alone(live: &Live, model: &str, goes_on_with: Option<&str>) -> router_core::Result<()> {
+    if live.get(model).is_some() {
+        return Ok(());
+    }
+    let error = match goes_on_with {
+        Some(field) => {
+            Error::new(ErrorKind::Data, format!("`{field}` goes on with what one service keeps")).at_field(field)
+        }
+        None => Error::new(ErrorKind::Data, "embeddings of two models are not comparable: nothing is routed")
+            .at_field("model"),
+    };
+    Err(error.help("name a model"))
+}
+
+/// The headers of a client that belong to the interface, and not to the connection or the client.
+fn passed_on(api: Api, headers: &HeaderMap) -> HeaderMap {
+    let mut passed = HeaderMap::new();
+    if api == Api::Messages {
+        passed.insert(VERSION, HeaderValue::from_static("2023-06-01"));
+        for name in [VERSION, BETA] {
+            if let Some(value) = headers.get(&name) {
+                passed.insert(name, value.clone());
+            }
+        }
+    }
+    passed
 }
 
 /// The models to ask, in order: those of the plan, then its fallback. Of a plan that asks several, the first is asked; the others come
 /// next if it fails.
 fn order(live: &Live, decided: &Decided) -> Vec<Arc<Served>> {
-    let planned = decided.decision.plan.models();
-    planned
-        .into_iter()
-        .chain(decided.decision.fallback.iter().copied())
-        .filter_map(|model| live.get(live.router().models().name(model)).cloned())
-        .collect()
+    let order = decided.decision.order().into_iter();
+    order.filter_map(|model| live.get(live.router().models().name(model)).cloned()).collect()
 }
 
 /// # Errors
@@ -103,7 +182,7 @@ fn fits(served: &Served, constraints: &Constraints, prompt_tokens: u32) -> Resul
 
 /// What a client is told whose request no model may take: why each may not.
 async fn nowhere(gateway: &Gateway, live: &Live, request: router_core::Request) -> Refusal {
-    let explained = match gateway.decide(live, vec![request], true).await {
+    let explained = match gateway.decide(live, vec![request.into()], true).await {
         Ok(mut decided) => decided.pop().and_then(|decided| decided.explanation),
         Err(refusal) => return refusal,
     };
@@ -136,7 +215,7 @@ fn not_eligible(why: &[(String, router_core::Ineligible)]) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, code, format!("no model may take this request: {}", told.join("; ")))
 }
 
-fn respond(found: Found, mut account: Account) -> Response {
+fn respond(found: Found, api: Api, mut account: Account) -> Response {
     let Found { dispatched: Dispatched { served, upstream, failed, answer }, task, wants_usage } = found;
     let decision = account.id();
     let mut response = match answer {
@@ -150,7 +229,7 @@ fn respond(found: Found, mut account: Account) -> Response {
             response
         }
         Answer::Stream(stream) => {
-            let relay = Relay::new(*stream, wants_usage, account);
+            let relay = Relay::new(*stream, api, wants_usage, account);
             let parts = unfold(relay, async |mut relay| {
                 let part = relay.next().await?;
                 Some((Ok::<_, Infallible>(part), relay))
