@@ -11,7 +11,7 @@ use crate::clients::{Client, Spending};
 use crate::clock::{self, Instant};
 use crate::decide::Decided;
 use crate::error::Refusal;
-use crate::live::{Live, Served};
+use crate::live::{Live, Served, Which};
 use crate::metrics::{Ended, Metrics};
 use crate::overview::Overview;
 use crate::records::{Attempt, Record, Recorder};
@@ -69,7 +69,9 @@ impl Ledger {
         prompt: &Prompt,
         client: Option<&str>,
     ) {
-        if let (Some(recorder), Some(mut record)) = (&self.recorder, live.record(decided, "route", asked_for)) {
+        if let (Some(recorder), Some(mut record)) =
+            (&self.recorder, live.routed(Which::Primary).record(decided, "route", asked_for))
+        {
             record.prompt = self.prompt(prompt);
             record.client = client.map(str::to_owned);
             record.milliseconds = decided.time.as_secs_f64() * 1e3;
@@ -141,9 +143,19 @@ impl Account {
     }
 
     /// A decision was made; `prompt` as it is to be recorded.
-    pub(crate) fn decided(&mut self, live: &Live, decided: &Decided, asked_for: &str, prompt: Option<String>) {
+    pub(crate) fn decided(
+        &mut self,
+        live: &Live,
+        which: Which,
+        decided: &Decided,
+        asked_for: &str,
+        prompt: Option<String>,
+    ) {
         self.id = decided.id;
-        self.record = live.record(decided, self.surface, asked_for).map(|record| Box::new(Record { prompt, ..record }));
+        self.record = live
+            .routed(which)
+            .record(decided, self.surface, asked_for)
+            .map(|record| Box::new(Record { prompt, ..record }));
         if let Some(record) = &self.record {
             self.ledger.metrics.decided(&record.model, decided.task, decided.time);
             self.ledger.overview.decided(record);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::StatusCode;
-use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq as _};
 
@@ -52,10 +52,7 @@ impl Clients {
         if self.0.is_empty() {
             return Ok(None);
         }
-        let refused = |message| {
-            Refusal::new(StatusCode::UNAUTHORIZED, "invalid_api_key", message)
-                .challenge(HeaderValue::from_static("Bearer"))
-        };
+        let refused = |message| Refusal::new(StatusCode::UNAUTHORIZED, "invalid_api_key", message);
         let Some(key) = key(headers) else {
             return Err(refused("the request brings no key: Authorization: Bearer KEY"));
         };
@@ -147,6 +144,8 @@ impl Spending {
 
 #[cfg(test)]
 mod tests {
+    use hyper::header::HeaderValue;
+
     use super::*;
 
     fn client(name: &str, key: &str, budget: Option<f64>) -> ClientConfig {

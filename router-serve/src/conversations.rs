@@ -18,6 +18,11 @@ const NAME_BYTES: usize = 512;
 pub(crate) struct Conversation([u8; 16]);
 
 impl Conversation {
+    /// What names it here.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The conversation that `client` calls by the name in `field`, or in the header.
     ///
     /// # Errors

@@ -19,12 +19,11 @@ pub(crate) struct Refusal {
     parameter: Option<String>,
     code: Cow<'static, str>,
     retry_after: Option<HeaderValue>,
-    challenge: Option<HeaderValue>,
 }
 
 impl Refusal {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), parameter: None, code: code.into(), retry_after: None, challenge: None }
+        Self { status, message: message.into(), parameter: None, code: code.into(), retry_after: None }
     }
 
     /// The client's own mistake, of which `error` names the field.
@@ -48,12 +47,6 @@ impl Refusal {
     /// The same, and when to try again.
     pub(crate) fn retry_after(mut self, value: HeaderValue) -> Self {
         self.retry_after = Some(value);
-        self
-    }
-
-    /// The same, and how a client makes itself known.
-    pub(crate) fn challenge(mut self, value: HeaderValue) -> Self {
-        self.challenge = Some(value);
         self
     }
 
@@ -94,8 +87,8 @@ impl IntoResponse for Refusal {
         if let Some(retry_after) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, retry_after);
         }
-        if let Some(challenge) = self.challenge {
-            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }

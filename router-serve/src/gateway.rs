@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use router_core::config::ConfigSource;
-use router_core::{Error, ErrorKind, Registry, Result, Router};
+use router_core::{Error, ErrorKind, Registry, Request, Result, Router};
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::account::Ledger;
 use crate::clients::{Spending, midnight};
@@ -16,15 +17,18 @@ use crate::config::{RecordsConfig, ServeConfig, ServerConfig};
 use crate::conversations::Conversations;
 use crate::decide::{Asked, Decided, Undecided};
 use crate::error::Refusal;
-use crate::live::Live;
+use crate::live::{Live, Which};
 use crate::metrics::Metrics;
-use crate::records::Recorder;
+use crate::records::{Recorder, Shadow};
+use crate::routed::Routed;
 use crate::upstream::Gate;
 
 /// What a gateway is made of: routers, and a configuration that goes with them.
 pub struct Setup {
     /// The router that decides.
     pub router: Router,
+    /// The router that the configuration names as its candidate.
+    pub candidate: Option<Router>,
     /// The configuration.
     pub config: ServeConfig,
     /// Where the configuration was read, so that what does not go with the router is located in it.
@@ -38,12 +42,14 @@ impl Setup {
     /// As [`ServeConfig::from_file`] and [`Router::load`].
     pub fn load(artifact: &Path, config: &Path, registry: &Registry) -> Result<Self> {
         let (config, source) = ServeConfig::from_file(config)?;
-        Ok(Self { router: Router::load(artifact, registry)?, config, source: Some(source) })
+        let candidate = config.candidate.as_ref().map(|candidate| Router::load(&candidate.router, registry));
+        let candidate = candidate.transpose().map_err(|error| error.context("candidate"))?;
+        Ok(Self { router: Router::load(artifact, registry)?, candidate, config, source: Some(source) })
     }
 
     async fn live(self) -> Result<Live> {
-        let Self { router, config, source } = self;
-        Live::new(router, config).await.map_err(|error| match (&source, error.field()) {
+        let Self { router, candidate, config, source } = self;
+        Live::new(router, candidate, config).await.map_err(|error| match (&source, error.field()) {
             (Some(source), Some(_)) => source.locate(error),
             _ => error,
         })
@@ -72,6 +78,8 @@ pub struct Gateway {
     reloading: tokio::sync::Mutex<()>,
     pub(crate) server: ServerConfig,
     records: Option<RecordsConfig>,
+    /// Conversations that are remembered.
+    remembered: usize,
     pub(crate) gate: Gate,
     pub(crate) ledger: Ledger,
     pub(crate) conversations: Conversations,
@@ -86,7 +94,7 @@ impl Gateway {
     /// is not where the configuration says; [`router_core::ErrorKind::Io`];
     /// what the store of the records reports.
     pub async fn new(router: Router, config: ServeConfig) -> Result<Self> {
-        Self::of(Setup { router, config, source: None }).await
+        Self::of(Setup { router, candidate: None, config, source: None }).await
     }
 
     /// A gateway of what `loader` brings, now and at every [`reload`](Self::reload).
@@ -97,7 +105,11 @@ impl Gateway {
         Ok(Self { loader: Some(Arc::clone(&loader)), ..Self::of(loader()?).await? })
     }
 
-    async fn of(setup: Setup) -> Result<Self> {
+    /// A gateway of `setup`.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub async fn of(setup: Setup) -> Result<Self> {
         let config = setup.config.clone();
         let (server, records) = (config.server.clone(), config.records.clone());
         let metrics = Arc::new(Metrics::new());
@@ -126,6 +138,7 @@ impl Gateway {
             conversations,
             server,
             records,
+            remembered: config.conversations.remembered,
             is_draining: AtomicBool::new(false),
         })
     }
@@ -172,6 +185,9 @@ impl Gateway {
         if new.config.server != self.server {
             needs_restart.push("server");
         }
+        if new.config.conversations.remembered != self.remembered {
+            needs_restart.push("conversations.remembered");
+        }
         if new.config.records != self.records {
             needs_restart.push("records");
         }
@@ -194,17 +210,34 @@ impl Gateway {
         self.is_draining.store(true, Ordering::Relaxed);
     }
 
+    /// Lets the other router decide beside, without anybody waiting for it, and records what it would have asked.
+    pub(crate) fn shadow(&self, live: &Arc<Live>, which: Which, request: Request, decision: Uuid) {
+        let Some(recorder) = self.ledger.recorder.clone() else { return };
+        let live = Arc::clone(live);
+        tokio::spawn(async move {
+            let routed = live.routed(which);
+            let request = Request { constraints: routed.known(request.constraints), ..request };
+            // Where it is too busy, or fails, nothing is said of this request.
+            let Ok(mut decided) = routed.decider.decide(vec![request.into()], false).await else { return };
+            let model = decided.pop().and_then(|decided| decided.decision.model());
+            if let Some(model) = model {
+                let model = routed.router().models().name(model).to_owned();
+                recorder.shadow(decision, Shadow { router: routed.fingerprint.clone(), model });
+            }
+        });
+    }
+
     /// Decides `requests`, whose constraints were checked.
     ///
     /// # Errors
     /// 503 if too many wait for a decision; 500 if the router fails, which is logged.
     pub(crate) async fn decide(
         &self,
-        live: &Live,
+        routed: &Routed,
         requests: Vec<Asked>,
         explain: bool,
     ) -> std::result::Result<Vec<Decided>, Refusal> {
-        live.decider.decide(requests, explain).await.map_err(|undecided| match undecided {
+        routed.decider.decide(requests, explain).await.map_err(|undecided| match undecided {
             Undecided::Busy => Refusal::busy("too many requests wait for a decision"),
             Undecided::Failed(error) => {
                 tracing::error!(%error, "no decision");

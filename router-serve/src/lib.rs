@@ -9,7 +9,7 @@
 //! - `dispatch`: the chosen model, then the fallback, until one answers
 //! - `stream`: answers passed through, event by event
 //! - `http`: the surface, a file each
-//! - `live`: what the gateway works with at one time; `gateway`: what all requests share
+//! - `live`: what the gateway works with at one time; `routed`: a router that decides here; `gateway`: what all requests share
 //! - `clients`: keys and budgets; `conversations`: which model answered last
 //! - `account`, `metrics`, `overview` (what the dashboard shows): what became of each request
 //! - [`records`]: the same, kept in SQLite or PostgreSQL
@@ -39,6 +39,7 @@ mod live;
 mod metrics;
 mod overview;
 pub mod records;
+mod routed;
 mod server;
 mod stream;
 mod upstream;

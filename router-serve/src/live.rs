@@ -7,21 +7,24 @@ use router_core::{Constraints, Error, ErrorKind, Model, Request, Result, Router}
 
 use crate::clients::Clients;
 use crate::config::{AUTO, Api, PoolConfig, ServeConfig};
-use crate::decide::{Decided, Decider};
-use crate::records::Record;
+use crate::routed::Routed;
 use crate::upstream::Upstream;
 
 /// What a gateway works with at one time.
 pub(crate) struct Live {
     pub(crate) config: ServeConfig,
-    pub(crate) decider: Decider,
+    primary: Routed,
+    candidate: Option<Routed>,
     pub(crate) clients: Clients,
     upstreams: Vec<Arc<Upstream>>,
     served: BTreeMap<String, Arc<Served>>,
-    /// Identity of the router.
-    fingerprint: String,
-    /// Models of the router's pool that no upstream serves.
-    unserved: Vec<String>,
+}
+
+/// Which of two routers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    Primary,
+    Candidate,
 }
 
 /// A model and where it is asked.
@@ -61,18 +64,17 @@ pub(crate) enum Chooser {
 }
 
 impl Live {
-    /// Puts a router and a configuration together. Keys are read; nothing is connected yet.
+    /// Puts a router, perhaps a second one beside it, and a configuration together. Keys are read; nothing is connected yet.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] with the field for a routed model that the router does not know, and if no model can be chosen; what
     /// upstreams report.
-    pub(crate) async fn new(router: Router, config: ServeConfig) -> Result<Self> {
+    pub(crate) async fn new(router: Router, candidate: Option<Router>, config: ServeConfig) -> Result<Self> {
         let upstreams = config
             .upstreams
             .iter()
             .map(|config| Upstream::new(config.clone()).map(Arc::new))
             .collect::<Result<Vec<_>>>()?;
-        let mut pool = router.models().models().to_vec();
         let mut served = BTreeMap::new();
         for (at, configured) in config.models.iter().enumerate() {
             let mut model = Model::new(configured.model.clone());
@@ -81,11 +83,10 @@ impl Live {
                     .models()
                     .index_of(&configured.model)
                     .map_err(|error| error.at_field(format!("models[{at}].model")))?;
-                if let Some(known) = pool.get_mut(index) {
-                    known.context_window = configured.context_window.or(known.context_window);
-                    let new = configured.tags.iter().filter(|tag| !known.tags.contains(tag));
-                    known.tags = known.tags.iter().chain(new).cloned().collect();
+                if let Some(known) = router.models().get(index) {
                     model = known.clone();
+                    model.context_window = configured.context_window.or(known.context_window);
+                    model.tags.extend(configured.tags.iter().filter(|tag| !known.tags.contains(tag)).cloned());
                 }
             } else {
                 model.context_window = configured.context_window;
@@ -104,48 +105,43 @@ impl Live {
             let is_routed = configured.routed;
             served.insert(configured.model.clone(), Arc::new(Served { model, is_routed, places }));
         }
-        let is_unserved = |name: &&str| !served.get(*name).is_some_and(|served| served.is_routed);
-        let unserved: Vec<String> =
-            pool.iter().map(|model| model.name.as_str()).filter(is_unserved).map(str::to_owned).collect();
-        if unserved.len() == pool.len() {
-            return Err(Error::new(ErrorKind::Config, "no model of the router's pool is served").at_field("models"));
-        }
-        if !unserved.is_empty() {
-            tracing::warn!(models = unserved.join(", "), "the router knows models that no upstream serves");
-        }
-        let fingerprint = router.fingerprint()?;
-        let router = router.with_deployment(pool)?;
-        let decider =
-            Decider::new(Arc::new(router), &config.decisions, config.conversations.switching_cost as f32).await?;
+        let primary = Routed::new(router, &served, &config).await?;
+        let candidate = match candidate {
+            Some(candidate) => {
+                Some(Routed::new(candidate, &served, &config).await.map_err(|error| error.context("candidate"))?)
+            }
+            None if config.candidate.is_some() => {
+                return Err(Error::new(ErrorKind::Config, "the candidate was not loaded").at_field("candidate.router"));
+            }
+            None => None,
+        };
         let clients = Clients::new(&config.clients);
-        Ok(Self { config, decider, clients, upstreams, served, fingerprint, unserved })
+        Ok(Self { config, primary, candidate, clients, upstreams, served })
     }
 
-    /// The record, to be gone on with, of a request that asked for `asked_for`; `None` if no model may take it.
-    pub(crate) fn record(&self, decided: &Decided, surface: &str, asked_for: &str) -> Option<Record> {
-        let name = |model: usize| self.router().models().name(model).to_owned();
-        let model = name(decided.decision.model()?);
-        Some(Record {
-            asked_for: asked_for.to_owned(),
-            router: Some(self.fingerprint.clone()),
-            instead_of: decided.instead_of.map(name),
-            propensity: decided.propensity,
-            eligible: decided.decision.order().into_iter().map(name).collect(),
-            task: decided.task.map(|task| task.0),
-            score: Some(f64::from(decided.decision.score)),
-            expected_cost_usd: decided.expected_cost_usd.map(f64::from),
-            decision_microseconds: Some(decided.time.as_micros() as u64),
-            ..Record::of_named(decided.id, surface, &model)
-        })
-    }
-
+    /// The router that decides where no candidate does.
     pub(crate) fn router(&self) -> &Router {
-        self.decider.router()
+        self.primary.router()
     }
 
-    /// Identity of the router.
+    /// Identity of that router.
     pub(crate) fn fingerprint(&self) -> &str {
-        &self.fingerprint
+        &self.primary.fingerprint
+    }
+
+    /// One of both; the primary one where there is no candidate.
+    pub(crate) fn routed(&self, which: Which) -> &Routed {
+        self.candidate.as_ref().filter(|_| which == Which::Candidate).unwrap_or(&self.primary)
+    }
+
+    /// Which router decides a request, and which one beside it, if one does. `draw` is uniform on [0, 1).
+    pub(crate) fn deciding(&self, draw: f64) -> (Which, Option<Which>) {
+        let Some(config) = self.config.candidate.as_ref().filter(|_| self.candidate.is_some()) else {
+            return (Which::Primary, None);
+        };
+        let (decides, beside) =
+            if draw < config.share { (Which::Candidate, Which::Primary) } else { (Which::Primary, Which::Candidate) };
+        (decides, config.shadow.then_some(beside))
     }
 
     /// Those of `names` that are served.
@@ -216,16 +212,16 @@ impl Live {
         Ok(Chooser::Router(Request { prompt, constraints: self.without_unserved(constraints, api) }))
     }
 
-    /// `constraints`, and no model that is not served by `api`.
-    fn without_unserved(&self, mut constraints: Constraints, api: Api) -> Constraints {
+    /// `constraints`, and no model that is not served, or not by `api`.
+    fn without_unserved(&self, constraints: Constraints, api: Api) -> Constraints {
+        let mut constraints = self.primary.known(constraints);
         let silent = self.served.values().filter(|served| served.is_routed && served.places(api).next().is_none());
-        let missing = self
-            .unserved
-            .iter()
-            .chain(silent.map(|served| &served.model.name))
-            .filter(|model| !constraints.unavailable_models.contains(model));
-        let missing: Vec<String> = missing.cloned().collect();
-        constraints.unavailable_models.extend(missing);
+        let new: Vec<String> = silent
+            .map(|served| &served.model.name)
+            .filter(|model| !constraints.unavailable_models.contains(model))
+            .cloned()
+            .collect();
+        constraints.unavailable_models.extend(new);
         constraints
     }
 }

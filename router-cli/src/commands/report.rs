@@ -30,7 +30,7 @@ pub(super) fn run(arguments: &Report, session: &mut Session) -> Result<()> {
         best: named.transpose().map_err(|error| error.at_field("--best"))?,
         ..OffPolicyOptions::default()
     };
-    let report = Told::of(&traffic.calls, &traffic.models, &options)?;
+    let report = Told::of(&traffic.calls, &traffic.models, &traffic.routers, &options)?;
     let mut document = serde_json::to_value(&report)
         .map_err(|source| Error::new(ErrorKind::Internal, "the report cannot be written").caused_by(source))?;
     if let Some(fields) = document.as_object_mut() {
@@ -44,7 +44,7 @@ fn describe(report: &Told) -> String {
     let mut text = String::new();
     let mut fact = |name: &str, value: &str| {
         // Writing to a string does not fail.
-        let _ = writeln!(text, "{name:<12}{value}");
+        let _ = writeln!(text, "{name:<17}{value}");
     };
     let with = |estimate: Estimate, show: fn(f64) -> String| {
         format!("{} {}", show(estimate.value), interval(estimate.ci, show))
@@ -88,6 +88,9 @@ fn describe(report: &Told) -> String {
         fact(&format!("always {name}"), &format!("`{}` ({source}): {}", described.model, against(described)));
     }
     let _ = writeln!(text, "\n{}", table(report).render());
+    if report.routers.len() > 1 {
+        let _ = writeln!(text, "{}", router_table(report).render());
+    }
     for note in &report.notes {
         let _ = writeln!(text, "- {note}");
     }
@@ -109,6 +112,34 @@ fn against(model: &OfModel) -> String {
 
 fn dollars(value: f64) -> String {
     if value < 0.0 { format!("-{}", usd(Some(-value))) } else { usd(Some(value)) }
+}
+
+fn router_table(report: &Told) -> Table {
+    let mut table = Table::new([
+        ("router", Align::Left),
+        ("decided", Align::Right),
+        ("quality", Align::Right),
+        ("95% interval", Align::Right),
+        ("cost a call", Align::Right),
+        ("95% interval", Align::Right),
+        ("beside", Align::Right),
+        ("agreed", Align::Right),
+    ]);
+    let none = || "-".to_owned();
+    for router in &report.routers {
+        let (quality, cost) = (router.quality, router.cost_usd_per_call);
+        table.row([
+            router.router.clone(),
+            count(router.calls),
+            quality.map_or_else(none, |quality| score(quality.value)),
+            quality.map_or_else(none, |quality| interval(quality.ci, short_score)),
+            usd(cost.map(|cost| cost.value)),
+            cost.map_or_else(none, |cost| interval(cost.ci, dollars)),
+            count(router.shadowed),
+            router.agreement.map_or_else(none, percent),
+        ]);
+    }
+    table
 }
 
 fn table(report: &Told) -> Table {

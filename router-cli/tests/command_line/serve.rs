@@ -31,7 +31,7 @@ served_by = [{ upstream = "nobody" }]
 pub(crate) struct Serving {
     process: Child,
     url: String,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Serving {
@@ -50,7 +50,7 @@ impl Serving {
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let url = line.trim_end().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line}")).to_owned();
-        Self { process, url, _directory: directory }
+        Self { process, url, directory }
     }
 
     fn post(&self, path: &str, body: &Value) -> (u16, Value) {
@@ -116,6 +116,29 @@ fn nobody_answers_and_the_refusal_says_so() {
     let (status, refusal) = serving
         .post("/v1/chat/completions", &json!({ "model": "auto", "messages": [{ "role": "user", "content": "Hi" }] }));
     assert_eq!((status, refusal["error"]["code"].as_str()), (502, Some("upstream_failed")), "{refusal}");
+}
+
+#[test]
+fn a_hangup_reloads_what_is_sound() {
+    let serving = Serving::start(CONFIG);
+    let reload = |config: &str| {
+        fs::write(serving.directory.path().join("serve.toml"), config).unwrap();
+        assert!(Command::new("kill").args(["-HUP", &serving.process.id().to_string()]).status().unwrap().success());
+    };
+    let knows = |pool: &str| serving.post("/v1/route", &json!({ "prompt": "x", "model": pool })).0 == 200;
+    let until_known = |pool: &str| {
+        while !knows(pool) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    assert!(!knows("new"));
+    reload(&format!("{CONFIG}[[pools]]\nname = \"new\"\n"));
+    until_known("new");
+    reload("what is this?");
+    assert!(knows("new"), "what is wrong changes nothing");
+    reload(&format!("{CONFIG}[[pools]]\nname = \"newer\"\n"));
+    until_known("newer");
+    assert!(!knows("new"));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use router_core::{Error, ErrorKind, ModelPool, Result, Seed};
 
 use crate::bootstrap::{Column, Mean, Stratum, Sums, resample};
-use crate::off_policy::{Call, Estimate, GROUPS, OfModel, OffPolicyOptions, Quality, Report, Saving};
+use crate::off_policy::{Call, Estimate, GROUPS, OfModel, OfRouter, OffPolicyOptions, Quality, Report, Saving};
 
 /// An effective number of calls below which an estimate is not worth much.
 const FEW: f64 = 30.0;
@@ -18,11 +18,11 @@ struct Columns {
 }
 
 impl Report {
-    /// What `calls` of `models` say.
+    /// What `calls` of `models`, decided by `routers`, say.
     ///
     /// # Errors
     /// [`ErrorKind::Shape`] for a call of a model that is not there; [`ErrorKind::Data`] for a propensity outside (0, 1].
-    pub fn of(calls: &[Call], models: &ModelPool, options: &OffPolicyOptions) -> Result<Self> {
+    pub fn of(calls: &[Call], models: &ModelPool, routers: &[String], options: &OffPolicyOptions) -> Result<Self> {
         check(calls, models)?;
         let all = calls.len();
         let calls: Vec<&Call> = calls.iter().filter(|call| call.eligible.len() > 1).collect();
@@ -45,6 +45,14 @@ impl Report {
                 router: mean(&|call| Some((call.quality?, agrees(call, model, call.chosen)?))),
                 cost: mean(&|call| Some((call.cost_usd?, agrees(call, model, model)?))),
                 saved: mean(&|call| Some((repriced(call, model, models)? - billed(call)?, 1.0))),
+            })
+            .collect();
+        let of_routers: Vec<(Mean, Mean)> = (0..routers.len())
+            .map(|router| {
+                let own = move |call: &Call| call.router == Some(router);
+                let quality = mean(&|call| call.quality.filter(|_| own(call)).map(|quality| (quality, 1.0)));
+                let cost = mean(&|call| billed(call).filter(|_| own(call)).map(|cost| (cost, 1.0)));
+                (quality, cost)
             })
             .collect();
         let sums = resample(&[stratum], options.resamples, &Seed::root(options.seed).child("off policy"));
@@ -88,6 +96,24 @@ impl Report {
             best_source,
             cheapest,
             models: described,
+            routers: routers
+                .iter()
+                .zip(&of_routers)
+                .enumerate()
+                .map(|(router, (name, (quality, cost)))| {
+                    let beside = |call: &&&Call| call.shadow.is_some_and(|(beside, _)| beside == router);
+                    let shadowed = calls.iter().filter(beside).count();
+                    let agreed = calls.iter().filter(|call| call.shadow == Some((router, call.chosen))).count();
+                    OfRouter {
+                        router: name.clone(),
+                        calls: calls.iter().filter(|call| call.router == Some(router)).count(),
+                        quality: of(quality),
+                        cost_usd_per_call: of(cost),
+                        shadowed,
+                        agreement: (shadowed > 0).then(|| agreed as f64 / shadowed as f64),
+                    }
+                })
+                .collect(),
             notes: Vec::new(),
         };
         report.notes = notes(&report);

@@ -16,7 +16,7 @@ mod tests;
 
 use router_core::ModelIndex;
 
-pub use report::{Estimate, OfModel, Quality, Report, Saving};
+pub use report::{Estimate, OfModel, OfRouter, Quality, Report, Saving};
 
 /// Most groups that are resampled.
 pub const GROUPS: usize = 4096;
@@ -40,6 +40,10 @@ pub struct Call {
     pub cost_usd: Option<f64>,
     /// Billed input and output tokens.
     pub tokens: Option<(f64, f64)>,
+    /// The router that decided, by its place among those that the report is given.
+    pub router: Option<usize>,
+    /// Another router that decided beside, and the model that it would have asked.
+    pub shadow: Option<(usize, ModelIndex)>,
 }
 
 /// How to report.

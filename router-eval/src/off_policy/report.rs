@@ -33,8 +33,27 @@ pub struct Report {
     pub cheapest: Option<String>,
     /// Every model as the one for all, by name.
     pub models: Vec<OfModel>,
+    /// Every router that decided, or decided beside. Two that calls were dealt to at random (A/B) can be held against each other.
+    pub routers: Vec<OfRouter>,
     /// What cannot be said, and on what the rest relies.
     pub notes: Vec<String>,
+}
+
+/// A router, on the calls that it decided.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OfRouter {
+    /// Its fingerprint.
+    pub router: String,
+    /// Calls that it decided, of those with a choice.
+    pub calls: usize,
+    /// Mean quality of its rated calls.
+    pub quality: Option<Estimate>,
+    /// Mean cost of its billed calls in US dollars.
+    pub cost_usd_per_call: Option<Estimate>,
+    /// Calls of another router beside which it decided without effect.
+    pub shadowed: usize,
+    /// The share of those in which it would have asked the model that the other router chose.
+    pub agreement: Option<f64>,
 }
 
 /// A number and its bootstrap interval.

@@ -37,6 +37,7 @@ fn traffic(calls: usize, share: f64) -> Vec<Call> {
                 quality: Some(quality(is_hard, asked) + noise),
                 cost_usd: Some(cost),
                 tokens: Some((600.0, 400.0)),
+                ..Call::default()
             }
         })
         .collect()
@@ -52,7 +53,7 @@ fn within(estimate: Estimate, truth: f64) -> bool {
 
 #[test]
 fn exploration_gives_every_models_quality_on_all_prompts() {
-    let report = Report::of(&traffic(30_000, 0.2), &pool(), &options()).unwrap();
+    let report = Report::of(&traffic(30_000, 0.2), &pool(), &[], &options()).unwrap();
     let truth = |model| (quality(true, model) + 2.0 * quality(false, model)) / 3.0;
     let router = (quality(true, 1) + 2.0 * quality(false, 0)) / 3.0;
     for (model, described) in report.models.iter().enumerate() {
@@ -64,7 +65,8 @@ fn exploration_gives_every_models_quality_on_all_prompts() {
         assert!(!within(found.estimate, described.quality_as_sent.unwrap()), "{described:?}");
         assert!(found.effective < found.answers as f64);
         let cost = described.cost_usd_per_call.unwrap();
-        assert!(within(cost, if model == 0 { 1e-3 } else { 1e-2 }), "{cost:?}");
+        let expected = if model == 0 { 1e-3 } else { 1e-2 };
+        assert!((cost.value - expected).abs() < 1e-12, "{cost:?}");
     }
     assert_eq!((report.best.as_deref(), report.best_source), (Some("strong"), "estimated"));
     assert_eq!(report.cheapest.as_deref(), Some("weak"));
@@ -84,13 +86,13 @@ fn a_plain_mean_of_what_was_sent_would_be_wrong_and_is_not_given_for_an_estimate
     for call in &mut calls {
         call.propensity = 1.0;
     }
-    let report = Report::of(&calls, &pool(), &options()).unwrap();
+    let report = Report::of(&calls, &pool(), &[], &options()).unwrap();
     assert!(report.models.iter().all(|model| model.quality.is_none() && model.quality_as_sent.is_some()));
     assert_eq!((report.best, report.best_source, report.drawn), (None, "unknown", 0));
     assert!(report.notes[0].contains("every propensity is 1"), "{:?}", report.notes);
     // Costs can be told all the same, also against a model that somebody names.
     assert!(report.models[1].saved.unwrap().saved_usd.value > 0.0);
-    let named = Report::of(&calls, &pool(), &OffPolicyOptions { best: Some(1), ..options() }).unwrap();
+    let named = Report::of(&calls, &pool(), &[], &OffPolicyOptions { best: Some(1), ..options() }).unwrap();
     assert_eq!((named.best.as_deref(), named.best_source), (Some("strong"), "named"));
 }
 
@@ -101,11 +103,32 @@ fn intervals_cover() {
     let covered = all
         .chunks(400)
         .filter(|calls| {
-            within(Report::of(calls, &pool(), &options()).unwrap().models[1].quality.unwrap().estimate, truth)
+            within(Report::of(calls, &pool(), &[], &options()).unwrap().models[1].quality.unwrap().estimate, truth)
         })
         .count();
     // 100 intervals of 95%: between 88 and 100 by chance.
     assert!((88..=100).contains(&covered), "{covered}");
+}
+
+#[test]
+fn two_routers_are_told_apart() {
+    let mut calls = traffic(4000, 0.2);
+    for (at, call) in calls.iter_mut().enumerate() {
+        // The second router decides every fourth call, and the first one beside it, which would always ask `strong`.
+        call.router = Some(usize::from(at % 4 == 0));
+        call.shadow = (at % 4 == 0).then_some((0, 1));
+        if at % 4 == 0 {
+            call.quality = Some(0.25);
+        }
+    }
+    let routers = ["first".to_owned(), "second".to_owned()];
+    let report = Report::of(&calls, &pool(), &routers, &options()).unwrap();
+    let [first, second] = report.routers.as_slice() else { panic!("{report:?}") };
+    assert_eq!((first.calls, second.calls, first.shadowed, second.shadowed), (3000, 1000, 1000, 0));
+    assert_eq!((second.quality.unwrap().value, second.agreement), (0.25, None));
+    assert!(first.quality.unwrap().ci[0] > 0.5);
+    let chose = calls.iter().step_by(4).filter(|call| call.chosen == 1).count() as f64 / 1000.0;
+    assert!((first.agreement.unwrap() - chose).abs() < 1e-12);
 }
 
 #[test]
@@ -115,11 +138,11 @@ fn what_has_no_choice_or_no_call_says_so() {
         call.eligible = vec![call.asked];
     }
     for calls in [calls, Vec::new()] {
-        let report = Report::of(&calls, &pool(), &options()).unwrap();
+        let report = Report::of(&calls, &pool(), &[], &options()).unwrap();
         assert_eq!((report.calls, report.with_choice, report.quality), (calls.len(), 0, None));
         assert!(report.notes[0].contains("nothing to say"), "{:?}", report.notes);
     }
-    let wrong = |call: Call| Report::of(&[call], &pool(), &options()).is_err();
+    let wrong = |call: Call| Report::of(&[call], &pool(), &[], &options()).is_err();
     assert!(wrong(Call { propensity: 0.0, eligible: vec![0, 1], ..Call::default() }));
     assert!(wrong(Call { propensity: 1.0, eligible: vec![0, 2], ..Call::default() }));
 }

@@ -3,6 +3,7 @@
 //! Read from TOML. Unknown fields, wrong types, values out of range and names that nothing defines are errors that name the file,
 //! the line and the field. No key stands in it: upstreams name the environment variable or the file that holds theirs.
 
+mod candidate;
 mod check;
 mod clients;
 mod exploration;
@@ -18,6 +19,7 @@ use router_core::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use candidate::CandidateConfig;
 pub use clients::{ClientConfig, ConversationsConfig};
 pub use exploration::ExplorationConfig;
 pub use models::{ModelConfig, PoolConfig, ServedBy};
@@ -59,6 +61,9 @@ pub struct ServeConfig {
     /// How often another model than the chosen one is asked.
     #[serde(default)]
     pub exploration: ExplorationConfig,
+    /// A second router beside the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<CandidateConfig>,
     /// How conversations stay with their model.
     #[serde(default)]
     pub conversations: ConversationsConfig,

@@ -47,17 +47,18 @@ impl Decided {
     /// Asks another model now and then, by a draw that the decision's id brings along.
     pub(crate) fn explore(mut self, exploration: Exploration) -> Self {
         let before = self.decision.order();
-        let Explored { decision, propensity, instead_of } = exploration.explore(self.decision, draw(self.id));
+        let Explored { decision, propensity, instead_of } =
+            exploration.explore(self.decision, draw("exploration", self.id.as_bytes()));
         let at = decision.model().and_then(|model| before.iter().position(|&known| known == model));
         self.expected_cost_usd = at.and_then(|at| self.costs_usd.get(at).copied().flatten());
         Self { decision, propensity, instead_of, ..self }
     }
 }
 
-/// A number in [0, 1) out of an id, the same for the same one: of its random bits, so that it is uniform and cannot be chosen by a client.
-fn draw(id: Uuid) -> f64 {
-    let hash = Sha256::digest(id.as_bytes());
-    let bits = hash.iter().take(7).fold(0u64, |bits, byte| bits << 8 | u64::from(*byte)) >> 3;
+/// A number in [0, 1) for one purpose out of an id's random bits: uniform, the same for the same id, and none that a client can choose.
+pub(crate) fn draw(purpose: &str, id: &[u8]) -> f64 {
+    let hash = Sha256::new().chain_update(purpose).chain_update([0]).chain_update(id).finalize();
+    let bits = hash.iter().take(7).fold(0u64, |bits, byte| (bits << 8) | u64::from(*byte)) >> 3;
     bits as f64 / (1u64 << 53) as f64
 }
 

@@ -16,12 +16,13 @@ use router_core::{Constraints, Error, ErrorKind, ModelPool, TaskId};
 use crate::account::{Account, Outcome};
 use crate::config::Api;
 use crate::conversations::Conversation;
-use crate::decide::{Asked, Decided, ModelRequest};
+use crate::decide::{Asked, Decided, ModelRequest, draw};
 use crate::dispatch::{Answer, Call, Dispatched, dispatch};
 use crate::error::Refusal;
 use crate::gateway::Gateway;
 use crate::http::admit::{admit, refuse};
-use crate::live::{Chooser, Live, Served};
+use crate::live::{Chooser, Live, Served, Which};
+use crate::routed::Routed;
 use crate::stream::Relay;
 
 const MODEL: HeaderName = HeaderName::from_static("x-router-model");
@@ -75,7 +76,7 @@ struct Found {
 
 async fn answer(
     gateway: &Gateway,
-    live: &Live,
+    live: &Arc<Live>,
     api: Api,
     account: &mut Account,
     headers: &HeaderMap,
@@ -97,20 +98,32 @@ async fn answer(
             (vec![served], None)
         }
         Chooser::Router(request) => {
+            // A conversation keeps to one router.
+            let drawn = match &conversation {
+                Some(conversation) => draw("candidate", conversation.bytes()),
+                None => draw("candidate", account.id().as_bytes()),
+            };
+            let (which, beside) = live.deciding(drawn);
+            let routed = live.routed(which);
             let previous = conversation
                 .and_then(|conversation| gateway.conversations.model(conversation))
-                .and_then(|model| live.router().models().index_of(&model).ok());
-            let mut decided = gateway.decide(live, vec![Asked { request: request.clone(), previous }], false).await?;
+                .and_then(|model| routed.router().models().index_of(&model).ok());
+            let known =
+                router_core::Request { constraints: routed.known(request.constraints.clone()), ..request.clone() };
+            let mut decided = gateway.decide(routed, vec![Asked { request: known, previous }], false).await?;
             let mut decided = decided.pop().ok_or_else(Refusal::internal)?;
             if previous.is_none() {
                 // In the middle of a conversation another model would throw its prompt cache away.
                 decided = decided.explore(live.config.exploration.exploration());
             }
-            let models = order(live, &decided);
+            let models = order(live, routed, &decided);
             if models.is_empty() {
                 return Err(nowhere(gateway, live, request).await);
             }
-            account.decided(live, &decided, &model, gateway.ledger.prompt(&request.prompt));
+            account.decided(live, which, &decided, &model, gateway.ledger.prompt(&request.prompt));
+            if let Some(beside) = beside {
+                gateway.shadow(live, beside, request, decided.id);
+            }
             (models, decided.task)
         }
     };
@@ -156,9 +169,9 @@ fn passed_on(api: Api, headers: &HeaderMap) -> HeaderMap {
 
 /// The models to ask, in order: those of the plan, then its fallback. Of a plan that asks several, the first is asked; the others come
 /// next if it fails.
-fn order(live: &Live, decided: &Decided) -> Vec<Arc<Served>> {
+fn order(live: &Live, routed: &Routed, decided: &Decided) -> Vec<Arc<Served>> {
     let order = decided.decision.order().into_iter();
-    order.filter_map(|model| live.get(live.router().models().name(model)).cloned()).collect()
+    order.filter_map(|model| live.get(routed.router().models().name(model)).cloned()).collect()
 }
 
 /// # Errors
@@ -182,7 +195,7 @@ fn fits(served: &Served, constraints: &Constraints, prompt_tokens: u32) -> Resul
 
 /// What a client is told whose request no model may take: why each may not.
 async fn nowhere(gateway: &Gateway, live: &Live, request: router_core::Request) -> Refusal {
-    let explained = match gateway.decide(live, vec![request.into()], true).await {
+    let explained = match gateway.decide(live.routed(Which::Primary), vec![request.into()], true).await {
         Ok(mut decided) => decided.pop().and_then(|decided| decided.explanation),
         Err(refusal) => return refusal,
     };

@@ -19,7 +19,7 @@ use crate::decide::Decided;
 use crate::error::Refusal;
 use crate::gateway::Gateway;
 use crate::http::admit::{admit, refuse};
-use crate::live::{Chooser, Live};
+use crate::live::{Chooser, Live, Which};
 
 /// Most prompts of one request.
 const MOST: usize = 1024;
@@ -100,7 +100,8 @@ async fn answer(
     let (names, requests): (Vec<String>, Vec<Asked>) = requests.into_iter().unzip();
     let constraints: Vec<Constraints> = requests.iter().map(|request| request.constraints.clone()).collect();
     let asked = requests.clone();
-    let decided = gateway.decide(live, requests.into_iter().map(Into::into).collect(), true).await?;
+    let decided =
+        gateway.decide(live.routed(Which::Primary), requests.into_iter().map(Into::into).collect(), true).await?;
     for ((decided, request), name) in decided.iter().zip(&asked).zip(&names) {
         gateway.ledger.decided(live, decided, name, &request.prompt, client);
     }

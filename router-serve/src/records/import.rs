@@ -51,7 +51,7 @@ fn take(
     row: usize,
     collector: &mut Collector,
 ) -> Result<()> {
-    let Recorded { record, quality } = recorded;
+    let Recorded { record, quality, .. } = recorded;
     let Some(quality) = quality else {
         collector.remark(place, row, "quality", "nobody said how good the answer was; the decision is left out");
         return Ok(());

@@ -24,7 +24,7 @@ pub use address::Address;
 pub use feedback::Feedback;
 pub use import::import;
 pub use record::{Attempt, Record, now_milliseconds};
-pub use store::{Recorded, Records};
+pub use store::{Recorded, Records, Shadow};
 pub use traffic::Traffic;
 
 pub(crate) use recorder::{Fate, Recorder};

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use router_core::{Error, ErrorKind, Model, Result};
 use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 
 use super::store::Entry;
-use super::{Address, Feedback, Record, Records};
+use super::{Address, Feedback, Record, Records, Shadow};
 use crate::config::RecordsConfig;
 use crate::metrics::Metrics;
 
@@ -94,6 +95,13 @@ impl Recorder {
         }
         if self.jobs.try_send(Job::Write(Entry::Decision(Box::new(record)), None)).is_err() {
             self.bytes.fetch_sub(size, Ordering::Relaxed);
+            self.metrics.recorded("lost", 1);
+        }
+    }
+
+    /// Records what another router chose, soon.
+    pub(crate) fn shadow(&self, decision: Uuid, shadow: Shadow) {
+        if self.jobs.try_send(Job::Write(Entry::Shadow(decision, shadow), None)).is_err() {
             self.metrics.recorded("lost", 1);
         }
     }

@@ -5,7 +5,7 @@ use router_core::{Error, ErrorKind, Result};
 use super::connection::{Connection, Value};
 
 /// Migration i leads from version i to version i + 1.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     // Version 1: decisions, feedback on them, and the prices of models.
     "CREATE TABLE router_decisions (
         id TEXT PRIMARY KEY,
@@ -50,6 +50,12 @@ const MIGRATIONS: [&str; 2] = [
     // Version 2: whose request it was, and what it took off its budget.
     "ALTER TABLE router_decisions ADD COLUMN client TEXT;
     ALTER TABLE router_decisions ADD COLUMN charged_usd DOUBLE PRECISION;",
+    // Version 3: what another router would have chosen. It may be written before the decision is.
+    "CREATE TABLE router_shadows (
+        decision TEXT PRIMARY KEY,
+        router TEXT NOT NULL,
+        model TEXT NOT NULL
+    );",
 ];
 
 /// The version that this release works with.

@@ -20,8 +20,8 @@ const INSERT_DECISION: &str = "INSERT INTO router_decisions (id, time_ms, surfac
 
 const SELECT_DECISIONS: &str = "SELECT d.id, d.surface, d.asked_for, d.router, d.model, d.instead_of, d.propensity, d.eligible, d.task, \
     d.score, d.expected_cost_usd, d.attempts, d.answered_by, d.upstream, d.status, d.outcome, d.input_tokens, d.output_tokens, \
-    d.cost_usd, d.decision_us, d.first_byte_ms, d.total_ms, d.client, d.charged_usd, d.prompt, f.quality \
-    FROM router_decisions d LEFT JOIN router_feedback f ON f.decision = d.id WHERE d.time_ms >= $1 ORDER BY d.time_ms, d.id";
+    d.cost_usd, d.decision_us, d.first_byte_ms, d.total_ms, d.client, d.charged_usd, d.prompt, f.quality, s.router, s.model \
+    FROM router_decisions d LEFT JOIN router_feedback f ON f.decision = d.id LEFT JOIN router_shadows s ON s.decision = d.id WHERE d.time_ms >= $1 ORDER BY d.time_ms, d.id";
 
 /// Changes one row where the decision is known, the last word counting, and none where it is not.
 const INSERT_FEEDBACK: &str = "INSERT INTO router_feedback (decision, time_ms, quality, comment) \
@@ -35,6 +35,9 @@ const INSERT_MODEL: &str = "INSERT INTO router_models (model, input_usd_per_mtok
 const SELECT_MODELS: &str =
     "SELECT model, input_usd_per_mtok, output_usd_per_mtok, context_window, tags FROM router_models ORDER BY model";
 
+const INSERT_SHADOW: &str =
+    "INSERT INTO router_shadows (decision, router, model) VALUES ($1, $2, $3) ON CONFLICT (decision) DO NOTHING";
+
 const SELECT_CHARGED: &str = "SELECT client, SUM(charged_usd) FROM router_decisions \
     WHERE time_ms >= $1 AND client IS NOT NULL AND charged_usd IS NOT NULL GROUP BY client";
 
@@ -43,6 +46,16 @@ const SELECT_CHARGED: &str = "SELECT client, SUM(charged_usd) FROM router_decisi
 pub(super) enum Entry {
     Decision(Box<Record>),
     Feedback(Feedback),
+    Shadow(Uuid, Shadow),
+}
+
+/// What another router chose beside the one that decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shadow {
+    /// Its fingerprint.
+    pub router: String,
+    /// The model that it would have asked first.
+    pub model: String,
 }
 
 /// A decision as it was kept, and how good its answer was, if somebody said so.
@@ -52,6 +65,8 @@ pub struct Recorded {
     pub record: Record,
     /// The quality of its answer, in [0, 1].
     pub quality: Option<f64>,
+    /// What another router chose, where there was one.
+    pub shadow: Option<Shadow>,
 }
 
 /// The records at an address.
@@ -100,6 +115,11 @@ impl Records {
             .clone()
             .filter_map(|entry| if let Entry::Decision(record) = entry { Some(row_of(record)) } else { None })
             .collect();
+        let shadows: Vec<Vec<Value>> = entries
+            .clone()
+            .filter_map(|entry| if let Entry::Shadow(id, shadow) = entry { Some((id, shadow)) } else { None })
+            .map(|(id, shadow)| vec![id.to_string().into(), shadow.router.clone().into(), shadow.model.clone().into()])
+            .collect();
         let now = now_milliseconds();
         let feedback: Vec<Vec<Value>> = entries
             .filter_map(|entry| if let Entry::Feedback(feedback) = entry { Some(feedback) } else { None })
@@ -109,6 +129,7 @@ impl Records {
             .collect();
         self.transaction(|connection| {
             connection.execute(INSERT_DECISION, &decisions)?;
+            connection.execute(INSERT_SHADOW, &shadows)?;
             let changed = connection.execute(INSERT_FEEDBACK, &feedback)?;
             Ok(changed.into_iter().map(|changed| changed > 0).collect())
         })
@@ -249,6 +270,8 @@ fn recorded(row: &[Value]) -> Result<Recorded> {
         charged_usd,
         prompt,
         quality,
+        shadow_router,
+        shadow_model,
     ] = row
     else {
         return Err(unreadable("decisions"));
@@ -283,7 +306,8 @@ fn recorded(row: &[Value]) -> Result<Recorded> {
         charged_usd: charged_usd.real(),
         prompt: text(prompt),
     };
-    Ok(Recorded { record, quality: quality.real() })
+    let shadow = text(shadow_router).zip(text(shadow_model)).map(|(router, model)| Shadow { router, model });
+    Ok(Recorded { record, quality: quality.real(), shadow })
 }
 
 fn list<T: serde::de::DeserializeOwned>(value: &Value) -> Result<Vec<T>> {
@@ -351,10 +375,12 @@ pub(super) mod tests {
     pub(in crate::records) fn written_and_read(address: &Address) {
         let mut records = Records::open(address).unwrap();
         let (first, second) = (record(Some("\"What?\"")), record(None));
+        let shadow = Shadow { router: "fedcba9876543210".to_owned(), model: "b".to_owned() };
         let entries = [
             said(first.id, 0.25),
             Entry::Decision(Box::new(first.clone())),
             Entry::Decision(Box::new(second.clone())),
+            Entry::Shadow(second.id, shadow.clone()),
             said(Uuid::now_v7(), 0.5),
             said(first.id, 0.75),
         ];
@@ -373,8 +399,10 @@ pub(super) mod tests {
         assert_eq!(records.models().unwrap(), [model, Model::new("b")]);
         assert_eq!(records.charged(first.time_milliseconds()).unwrap(), HashMap::from([("team".to_owned(), 5.0)]));
         assert!(records.charged(i64::MAX).unwrap().is_empty());
-        let kept =
-            [Recorded { record: first, quality: Some(0.75) }, Recorded { record: second.clone(), quality: None }];
+        let kept = [
+            Recorded { record: first, quality: Some(0.75), shadow: None },
+            Recorded { record: second.clone(), quality: None, shadow: Some(shadow) },
+        ];
         assert_eq!(all(&mut records), kept);
         let since = second.time_milliseconds() + 1;
         records.each(since, &mut |_| panic!("later than all")).unwrap();

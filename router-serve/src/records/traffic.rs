@@ -1,6 +1,6 @@
 //! Recorded decisions as calls whose policy can be evaluated.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use router_core::{Model, ModelPool, Result};
 use router_eval::off_policy::Call;
@@ -14,6 +14,8 @@ pub struct Traffic {
     pub models: ModelPool,
     /// The calls, in the order of time.
     pub calls: Vec<Call>,
+    /// The routers that decided, or decided beside, by their fingerprints.
+    pub routers: Vec<String>,
     /// When the first and the last were decided, in milliseconds since 1970.
     pub period: Option<[i64; 2]>,
 }
@@ -27,9 +29,10 @@ impl Traffic {
         let mut models: BTreeMap<String, Model> =
             records.models()?.into_iter().map(|model| (model.name.clone(), model)).collect();
         let mut kept = Vec::new();
+        let mut routers = BTreeSet::new();
         let mut period: Option<[i64; 2]> = None;
         records.each(since, &mut |recorded| {
-            let Recorded { record, quality } = recorded;
+            let Recorded { record, quality, shadow } = recorded;
             if record.attempts.is_empty() && quality.is_none() {
                 return Ok(());
             }
@@ -38,16 +41,24 @@ impl Traffic {
             for name in record.eligible.iter().chain(&record.answered_by).chain(&record.instead_of) {
                 models.entry(name.clone()).or_insert_with(|| Model::new(name.clone()));
             }
-            kept.push((Record { prompt: None, attempts: Vec::new(), ..record }, quality));
+            routers.extend(record.router.iter().chain(shadow.as_ref().map(|shadow| &shadow.router)).cloned());
+            if let Some(shadow) = &shadow {
+                models.entry(shadow.model.clone()).or_insert_with(|| Model::new(shadow.model.clone()));
+            }
+            let record = Record { prompt: None, attempts: Vec::new(), ..record };
+            kept.push(Recorded { record, quality, shadow });
             Ok(())
         })?;
         let models = ModelPool::new(models.into_values().collect())?;
-        let calls = kept.into_iter().map(|(record, quality)| call(record, quality, &models)).collect::<Result<_>>()?;
-        Ok(Self { models, calls, period })
+        let routers: Vec<String> = routers.into_iter().collect();
+        let calls = kept.into_iter().map(|kept| call(kept, &models, &routers)).collect::<Result<_>>()?;
+        Ok(Self { models, calls, routers, period })
     }
 }
 
-fn call(record: Record, quality: Option<f64>, models: &ModelPool) -> Result<Call> {
+fn call(recorded: Recorded, models: &ModelPool, routers: &[String]) -> Result<Call> {
+    let Recorded { record, quality, shadow } = recorded;
+    let router = |name: &String| routers.iter().position(|known| known == name);
     let index = |name: &String| models.index_of(name);
     let asked = index(&record.model)?;
     let tokens = record.input_tokens.zip(record.output_tokens);
@@ -60,5 +71,10 @@ fn call(record: Record, quality: Option<f64>, models: &ModelPool) -> Result<Call
         quality,
         cost_usd: record.cost_usd,
         tokens: tokens.map(|(input, output)| (input as f64, output as f64)),
+        router: record.router.as_ref().and_then(router),
+        shadow: match &shadow {
+            Some(shadow) => router(&shadow.router).zip(Some(index(&shadow.model)?)),
+            None => None,
+        },
     })
 }

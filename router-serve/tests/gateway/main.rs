@@ -7,6 +7,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod candidate;
 mod client;
 mod clients;
 mod database;

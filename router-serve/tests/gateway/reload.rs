@@ -16,7 +16,7 @@ async fn reloadable(config: &Arc<Mutex<String>>) -> Running {
     let config = Arc::clone(config);
     let loader: Loader = Arc::new(move || {
         let config = ServeConfig::from_toml(&config.lock().unwrap(), "serve.toml")?;
-        Ok(Setup { router: router(), config, source: None })
+        Ok(Setup { router: router(), candidate: None, config, source: None })
     });
     serve(Gateway::reloadable(loader).await.unwrap()).await
 }

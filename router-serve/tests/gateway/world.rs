@@ -38,7 +38,7 @@ pub(crate) fn artifact() -> &'static std::path::Path {
     static PATH: OnceLock<std::path::PathBuf> = OnceLock::new();
     let directory = ARTIFACT.get_or_init(|| {
         let directory = TempDir::new().unwrap();
-        fit().save(directory.path().join("artifact")).unwrap();
+        fit([0.2, 0.95, 0.6], [0.9, 0.3, 0.6]).save(directory.path().join("artifact")).unwrap();
         directory
     });
     PATH.get_or_init(|| directory.path().join("artifact"))
@@ -48,7 +48,12 @@ pub(crate) fn router() -> Router {
     Router::load(artifact(), &registry()).unwrap()
 }
 
-fn fit() -> Router {
+/// A router that takes sums for poems: another one than [`router`], which decides otherwise.
+pub(crate) fn sums_are_poems() -> Router {
+    fit([0.9, 0.3, 0.6], [0.2, 0.95, 0.6])
+}
+
+fn fit(sums: [f32; 3], poems: [f32; 3]) -> Router {
     let tagged = |model: Model, window, tags: &[&str]| Model {
         context_window: window,
         tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
@@ -70,12 +75,9 @@ fn fit() -> Router {
             let text = format!(
                 "Solve the equation {a} x + {b} = {c} for x. Show the algebra of every step for the {mood} {subject} problem."
             );
-            (text, [0.2, 0.95, 0.6])
+            (text, sums)
         } else {
-            (
-                format!("Write a short poem about a {mood} {subject} and {at} stars, with rhyme and verse."),
-                [0.9, 0.3, 0.6],
-            )
+            (format!("Write a short poem about a {mood} {subject} and {at} stars, with rhyme and verse."), poems)
         };
         prompts.push(Prompt::new(format!("q{at}"), text));
         let outcome = |(model, quality): (usize, f32)| Outcome {
