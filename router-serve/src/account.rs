@@ -76,7 +76,7 @@ impl Ledger {
             record.client = client.map(str::to_owned);
             record.milliseconds = decided.time.as_secs_f64() * 1e3;
             record.status = StatusCode::OK.as_u16();
-            record.outcome = Outcome::Answered.label().to_owned();
+            Outcome::Answered.label().clone_into(&mut record.outcome);
             recorder.record(record);
         }
     }
@@ -228,7 +228,7 @@ impl Account {
                 record.answered_by = None;
             }
             record.status = status.as_u16();
-            record.outcome = outcome.label().to_owned();
+            outcome.label().clone_into(&mut record.outcome);
             record.input_tokens = usage.map(|usage| usage.input_tokens);
             record.output_tokens = usage.map(|usage| usage.output_tokens);
             record.cost_usd = cost_usd;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use hyper::header::{HeaderMap, HeaderName};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use router_core::{Error, ErrorKind, Result};
 use sha2::{Digest as _, Sha256};
 
@@ -28,7 +28,7 @@ impl Conversation {
     /// # Errors
     /// [`ErrorKind::Data`] for a name that is too long.
     pub(crate) fn of(client: Option<&str>, field: Option<&str>, headers: &HeaderMap) -> Result<Option<Self>> {
-        let Some(name) = field.map(str::as_bytes).or_else(|| headers.get(CONVERSATION).map(|value| value.as_bytes()))
+        let Some(name) = field.map(str::as_bytes).or_else(|| headers.get(CONVERSATION).map(HeaderValue::as_bytes))
         else {
             return Ok(None);
         };
@@ -81,8 +81,6 @@ impl Conversations {
 
 #[cfg(test)]
 mod tests {
-    use hyper::header::HeaderValue;
-
     use super::*;
 
     fn named(client: &str, name: &str) -> Conversation {

@@ -94,7 +94,7 @@ impl Gateway {
     /// is not where the configuration says; [`router_core::ErrorKind::Io`];
     /// what the store of the records reports.
     pub async fn new(router: Router, config: ServeConfig) -> Result<Self> {
-        Self::of(Setup { router, candidate: None, config, source: None }).await
+        Box::pin(Self::of(Setup { router, candidate: None, config, source: None })).await
     }
 
     /// A gateway of what `loader` brings, now and at every [`reload`](Self::reload).
@@ -102,7 +102,7 @@ impl Gateway {
     /// # Errors
     /// What `loader` reports; as [`new`](Self::new).
     pub async fn reloadable(loader: Loader) -> Result<Self> {
-        Ok(Self { loader: Some(Arc::clone(&loader)), ..Self::of(loader()?).await? })
+        Ok(Self { loader: Some(Arc::clone(&loader)), ..Box::pin(Self::of(loader()?)).await? })
     }
 
     /// A gateway of `setup`.

@@ -35,7 +35,8 @@ fn read(address: &Address, place: &Path, collector: &mut Collector) -> Result<()
     let mut row = 0;
     records.each(0, &mut |recorded| {
         row += 1;
-        take(recorded, &known, place, row, collector)
+        take(recorded, &known, place, row, collector);
+        Ok(())
     })?;
     let mut names: Vec<&String> = known.keys().collect();
     names.sort();
@@ -44,30 +45,24 @@ fn read(address: &Address, place: &Path, collector: &mut Collector) -> Result<()
     Ok(())
 }
 
-fn take(
-    recorded: Recorded,
-    known: &HashMap<String, Model>,
-    place: &Path,
-    row: usize,
-    collector: &mut Collector,
-) -> Result<()> {
+fn take(recorded: Recorded, known: &HashMap<String, Model>, place: &Path, row: usize, collector: &mut Collector) {
     let Recorded { record, quality, .. } = recorded;
     let Some(quality) = quality else {
         collector.remark(place, row, "quality", "nobody said how good the answer was; the decision is left out");
-        return Ok(());
+        return;
     };
     let answered_by = match &record.answered_by {
         Some(model) => model.clone(),
         None if record.attempts.is_empty() => record.model.clone(),
         None => {
             collector.remark(place, row, "answered_by", "no model answered; the decision is left out");
-            return Ok(());
+            return;
         }
     };
     let Some(prompt) = &record.prompt else {
         let words = "the prompt was not kept ([records] store_prompts); the decision is left out";
         collector.remark(place, row, "prompt", words);
-        return Ok(());
+        return;
     };
     let content = serde_json::from_str(prompt)
         .map_err(|error| Error::new(router_core::ErrorKind::Data, format!("not JSON: {error}")))
@@ -76,7 +71,7 @@ fn take(
         Ok(content) => content,
         Err(error) => {
             collector.malformed(finding(place, row, &error).at_field("prompt"));
-            return Ok(());
+            return;
         }
     };
     let id = record.id.to_string();
@@ -94,7 +89,6 @@ fn take(
         ..Outcome::new(model, quality as f32)
     };
     collector.outcome(at, outcome, place, row);
-    Ok(())
 }
 
 fn finding(place: &Path, row: usize, error: &Error) -> Finding {
