@@ -94,7 +94,7 @@ impl Gateway {
     /// is not where the configuration says; [`router_core::ErrorKind::Io`];
     /// what the store of the records reports.
     pub async fn new(router: Router, config: ServeConfig) -> Result<Self> {
-        Box::pin(Self::of(Setup { router, candidate: None, config, source: None })).await
+        Self::of(Setup { router, candidate: None, config, source: None }).await
     }
 
     /// A gateway of what `loader` brings, now and at every [`reload`](Self::reload).
@@ -102,7 +102,7 @@ impl Gateway {
     /// # Errors
     /// What `loader` reports; as [`new`](Self::new).
     pub async fn reloadable(loader: Loader) -> Result<Self> {
-        Ok(Self { loader: Some(Arc::clone(&loader)), ..Box::pin(Self::of(loader()?)).await? })
+        Ok(Self { loader: Some(Arc::clone(&loader)), ..Self::of(loader()?).await? })
     }
 
     /// A gateway of `setup`.
@@ -110,6 +110,11 @@ impl Gateway {
     /// # Errors
     /// As [`new`](Self::new).
     pub async fn of(setup: Setup) -> Result<Self> {
+        // Measuring a decision makes a large future, which is no caller's to carry.
+        Box::pin(Self::build(setup)).await
+    }
+
+    async fn build(setup: Setup) -> Result<Self> {
         let config = setup.config.clone();
         let (server, records) = (config.server.clone(), config.records.clone());
         let metrics = Arc::new(Metrics::new());

@@ -61,7 +61,7 @@ fn describe(report: &Told) -> String {
     );
     match report.quality {
         Some(quality) => {
-            fact("quality", &format!("{} over {}", with(quality, score), plural(report.rated, "rated call")))
+            fact("quality", &format!("{} over {}", with(quality, score), plural(report.rated, "rated call")));
         }
         None => fact("quality", "nobody said"),
     }
