@@ -235,13 +235,20 @@ fn frontier(entries: &[(&Entry, f64, &'static str)], points: &[PlotPoint]) -> St
     if path.len() < 2 { String::new() } else { path.join(" ") }
 }
 
-/// Puts each label at the place around its point that covers least of what is there already; routers first.
+/// The share of a label that others may cover; one that finds no better place is left to what appears when its point is pointed at.
+const COVERED: f64 = 0.15;
+
+/// Puts each label at the place around its point that covers least of what is there already, the most wanted first, and leaves out those that would cover others.
 fn place_labels(points: &mut [PlotPoint], room: Box4) {
     let mut taken: Vec<Box4> =
         points.iter().map(|point| Box4([point.x - 6.0, point.y - 6.0, point.x + 6.0, point.y + 6.0])).collect();
     let bars = points.iter().map(|point| Box4([point.x - 1.5, point.high, point.x + 1.5, point.low]));
     taken.extend(bars.collect::<Vec<_>>());
-    for point in points {
+    let mut labels: Vec<Box4> = Vec::new();
+    let mut order: Vec<usize> = (0..points.len()).collect();
+    order.sort_by(|&a, &b| wanted(&points[a]).cmp(&wanted(&points[b])).then(points[a].y.total_cmp(&points[b].y)));
+    for at in order {
+        let point = &mut points[at];
         let width = point.label.chars().count() as f64 * LETTER;
         let candidates = [0.0, 1.0, 2.0, 3.0].into_iter().flat_map(|step| {
             [1.0, -1.0].into_iter().flat_map(move |side: f64| {
@@ -249,21 +256,39 @@ fn place_labels(points: &mut [PlotPoint], room: Box4) {
                 [(10.0, dy), (-11.0 - width, dy), (-width / 2.0, dy + side * LINE)]
             })
         });
+        let place = |left: f64, middle: f64| Box4([left, middle - LINE / 2.0, left + width, middle + LINE / 2.0]);
         let (mut best, mut chosen) = (f64::INFINITY, (point.x + 10.0, point.y));
         for (order, (dx, dy)) in candidates.enumerate() {
             let (left, middle) = (point.x + dx, point.y + dy);
-            let label = Box4([left, middle - LINE / 2.0, left + width, middle + LINE / 2.0]);
-            let covered: f64 = taken.iter().map(|other| label.overlap(other)).sum();
+            let label = place(left, middle);
+            let covered: f64 = taken.iter().chain(&labels).map(|other| label.overlap(other)).sum();
             let outside = width * LINE - label.overlap(&room);
             let cost = covered + 4.0 * outside + order as f64;
             if cost < best {
                 (best, chosen) = (cost, (left, middle));
             }
         }
-        taken.push(Box4([chosen.0, chosen.1 - LINE / 2.0, chosen.0 + width, chosen.1 + LINE / 2.0]));
+        let label = place(chosen.0, chosen.1);
+        let covered: f64 = labels.iter().map(|other| label.overlap(other)).sum();
+        let outside = width * LINE - label.overlap(&room);
+        if wanted(point) > 0 && covered + outside > COVERED * width * LINE {
+            point.label.clear();
+            continue;
+        }
+        labels.push(label);
         point.label_x = chosen.0;
         point.label_y = chosen.1 + 4.0;
         point.leader = (chosen.1 - point.y).abs() > 1.5 * LINE;
+    }
+}
+
+/// How early a point's label is placed: the first router's, those of references, of the other routers, of static mixes.
+fn wanted(point: &PlotPoint) -> u8 {
+    match point.kind {
+        "own" => 0,
+        "reference" if !point.label.starts_with("mix: ") => 1,
+        "router" => 2,
+        _ => 3,
     }
 }
 
@@ -355,6 +380,19 @@ mod tests {
 
     #[test]
     fn labels_of_equal_points_stand_apart() {
+        for (count, shown) in [(4, 4..=4), (40, 5..=39)] {
+            let labels = labels_of_equal_points(count);
+            assert!(shown.contains(&labels.len()), "{} of {count}", labels.len());
+            for (at, one) in labels.iter().enumerate() {
+                assert!(
+                    labels.iter().skip(at + 1).all(|other| one.overlap(other) < 1.0 + COVERED * 21.0 * LETTER * LINE)
+                );
+            }
+        }
+    }
+
+    /// The labels that are shown of so many equal points.
+    fn labels_of_equal_points(count: usize) -> Vec<Box4> {
         let point = || PlotPoint {
             kind: "router",
             x: 200.0,
@@ -367,16 +405,13 @@ mod tests {
             label_y: 0.0,
             leader: false,
         };
-        let mut points: Vec<PlotPoint> = (0..4).map(|_| point()).collect();
+        let mut points: Vec<PlotPoint> = (0..count).map(|_| point()).collect();
         place_labels(&mut points, Box4([0.0, 0.0, 600.0, 400.0]));
-        let boxes: Vec<Box4> = points
-            .iter()
+        let shown = points.iter().filter(|point| !point.label.is_empty());
+        shown
             .map(|point| {
                 Box4([point.label_x, point.label_y - 11.0, point.label_x + 21.0 * LETTER, point.label_y + 3.0])
             })
-            .collect();
-        for (at, one) in boxes.iter().enumerate() {
-            assert!(boxes.iter().skip(at + 1).all(|other| one.overlap(other) < 1.0));
-        }
+            .collect()
     }
 }
