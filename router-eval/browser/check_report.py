@@ -216,44 +216,52 @@ class Chromium:
             self.process.kill()
 
 
+def views(browser):
+    """Every screen, light and dark, the browser being set to it: its name and the scheme's."""
+    for screen, (width, height, scale, mobile) in SCREENS.items():
+        for scheme in ["light", "dark"]:
+            browser.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=mobile)
+            browser.call("Emulation.setEmulatedMedia", media="screen", features=[{"name": "prefers-color-scheme", "value": scheme}])
+            yield screen, scheme
+
+
+def amiss(found, scheme, sections):
+    """What is wrong with a page that was measured: its ground, and the sections that are missing."""
+    problems = [f"there is no section `{section}` among {found['headings']}" for section in sections if section not in found["headings"]]
+    if found["dark"] != (scheme == "dark"):
+        problems.append(f"the ground is {'dark' if found['dark'] else 'light'}")
+    return problems
+
+
 def check(browser, report, arguments):
     url = report.resolve().as_uri()
     problems = []
-    for screen, (width, height, scale, mobile) in SCREENS.items():
-        for scheme in ["light", "dark"]:
-            where = f"{screen}, {scheme}"
-            browser.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=mobile)
-            browser.call("Emulation.setEmulatedMedia", media="screen", features=[{"name": "prefers-color-scheme", "value": scheme}])
-            browser.open(url)
-            found = browser.evaluate(MEASURE)
-            problems += [f"{where}: {problem}" for problem in browser.said(url) + found["problems"]]
-            if found["dark"] != (scheme == "dark"):
-                problems.append(f"{where}: the ground is {'dark' if found['dark'] else 'light'}")
-            if found["plots"] < arguments.plots:
-                problems.append(f"{where}: {found['plots']} plots are shown, not {arguments.plots}")
-            if found["texts"] < 20:
-                problems.append(f"{where}: only {found['texts']} texts")
-            for section in arguments.expect:
-                if section not in found["headings"]:
-                    problems.append(f"{where}: there is no section `{section}` among {found['headings']}")
-            for number in range(found["plots"]):
-                spot = browser.evaluate(SPOT.replace("NUMBER", str(number)))
-                if not spot:
-                    problems.append(f"{where}: plot {number} has nothing to point at")
-                    continue
-                tips = browser.point_at(spot[0], spot[1])
-                if not tips:
-                    problems.append(f"{where}: pointing at a mark of plot {number} shows nothing")
-                elif not all(tips):
-                    problems.append(f"{where}: what is shown over plot {number} is empty, or leaves its box or the plot")
-                if arguments.screenshots and number == 0:
-                    save(browser, arguments.screenshots / f"{report.stem}-{screen}-{scheme}-hover.png")
-            browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=0, y=0)
-            if arguments.screenshots:
-                browser.evaluate("document.querySelector('details') && (document.querySelector('details').open = true); scrollTo(0, 0)")
-                height_of_page = min(browser.evaluate("document.documentElement.scrollHeight"), 16000)
-                browser.call("Emulation.setDeviceMetricsOverride", width=width, height=height_of_page, deviceScaleFactor=1, mobile=mobile)
-                save(browser, arguments.screenshots / f"{report.stem}-{screen}-{scheme}.png")
+    for screen, scheme in views(browser):
+        where = f"{screen}, {scheme}"
+        browser.open(url)
+        found = browser.evaluate(MEASURE)
+        problems += [f"{where}: {problem}" for problem in browser.said(url) + found["problems"]]
+        if found["plots"] < arguments.plots:
+            problems.append(f"{where}: {found['plots']} plots are shown, not {arguments.plots}")
+        if found["texts"] < 20:
+            problems.append(f"{where}: only {found['texts']} texts")
+        problems += [f"{where}: {problem}" for problem in amiss(found, scheme, arguments.expect)]
+        for number in range(found["plots"]):
+            spot = browser.evaluate(SPOT.replace("NUMBER", str(number)))
+            if not spot:
+                problems.append(f"{where}: plot {number} has nothing to point at")
+                continue
+            tips = browser.point_at(spot[0], spot[1])
+            if not tips:
+                problems.append(f"{where}: pointing at a mark of plot {number} shows nothing")
+            elif not all(tips):
+                problems.append(f"{where}: what is shown over plot {number} is empty, or leaves its box or the plot")
+            if arguments.screenshots and number == 0:
+                save(browser, arguments.screenshots / f"{report.stem}-{screen}-{scheme}-hover.png")
+        browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=0, y=0)
+        if arguments.screenshots:
+            browser.evaluate("document.querySelector('details') && (document.querySelector('details').open = true); scrollTo(0, 0)")
+            save_whole(browser, screen, arguments.screenshots / f"{report.stem}-{screen}-{scheme}.png", 16000)
     browser.call("Emulation.setEmulatedMedia", media="print", features=[{"name": "prefers-color-scheme", "value": "dark"}])
     browser.call("Emulation.setDeviceMetricsOverride", width=720, height=1000, deviceScaleFactor=1, mobile=False)
     browser.open(url)
@@ -271,6 +279,14 @@ def check(browser, report, arguments):
 
 def save(browser, path):
     path.write_bytes(base64.b64decode(browser.call("Page.captureScreenshot", format="png")["data"]))
+
+
+def save_whole(browser, screen, path, most):
+    """A picture of the page from its top to its end, or so many pixels."""
+    width, _, _, mobile = SCREENS[screen]
+    height = min(browser.evaluate("document.documentElement.scrollHeight"), most)
+    browser.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=mobile)
+    save(browser, path)
 
 
 def main():

@@ -16,7 +16,7 @@ import time
 import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "router-eval" / "browser"))
-from check_report import BROWSERS, MEASURE, SCREENS, Chromium, save  # noqa: E402
+from check_report import BROWSERS, MEASURE, Chromium, amiss, save_whole, views  # noqa: E402
 
 SECTIONS = ["Decisions of the last hour", "Models", "Upstreams", "Tasks", "Try a prompt"]
 # How often something is waited for, a tenth of a second apart.
@@ -35,34 +35,24 @@ def until(browser, script):
 def check(browser, url, screenshots):
     own = urllib.parse.urlsplit(url)
     problems = []
-    for screen, (width, height, scale, mobile) in SCREENS.items():
-        for scheme in ["light", "dark"]:
-            where = f"{screen}, {scheme}"
-            browser.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=mobile)
-            browser.call("Emulation.setEmulatedMedia", media="screen", features=[{"name": "prefers-color-scheme", "value": scheme}])
-            browser.open(url)
-            if not until(browser, "document.querySelectorAll('#models tbody tr').length"):
-                problems.append(f"{where}: no numbers are shown: {browser.evaluate('document.body.innerText')[:200]}")
-                continue
-            browser.evaluate("document.querySelector('#try button').click()")
-            if not until(browser, "document.querySelectorAll('#scores tbody tr').length"):
-                problems.append(f"{where}: the box does not answer")
-            found = browser.evaluate(MEASURE)
-            # The sections hold no plots of a report.
-            problems += [f"{where}: {problem}" for problem in found["problems"]]
-            for said in browser.said(url):
-                asked = urllib.parse.urlsplit(said.removeprefix("it asks for "))
-                if not said.startswith("it asks for ") or asked.netloc != own.netloc:
-                    problems.append(f"{where}: {said}")
-            if found["dark"] != (scheme == "dark"):
-                problems.append(f"{where}: the ground is {'dark' if found['dark'] else 'light'}")
-            for section in SECTIONS:
-                if section not in found["headings"]:
-                    problems.append(f"{where}: there is no section `{section}` among {found['headings']}")
-            if screenshots:
-                tall = min(browser.evaluate("document.documentElement.scrollHeight"), 8000)
-                browser.call("Emulation.setDeviceMetricsOverride", width=width, height=tall, deviceScaleFactor=1, mobile=mobile)
-                save(browser, screenshots / f"dashboard-{screen}-{scheme}.png")
+    for screen, scheme in views(browser):
+        where = f"{screen}, {scheme}"
+        browser.open(url)
+        if not until(browser, "document.querySelectorAll('#models tbody tr').length"):
+            problems.append(f"{where}: no numbers are shown: {browser.evaluate('document.body.innerText')[:200]}")
+            continue
+        browser.evaluate("document.querySelector('#try button').click()")
+        if not until(browser, "document.querySelectorAll('#scores tbody tr').length"):
+            problems.append(f"{where}: the box does not answer")
+        found = browser.evaluate(MEASURE)
+        # The sections hold no plots of a report.
+        problems += [f"{where}: {problem}" for problem in found["problems"] + amiss(found, scheme, SECTIONS)]
+        for said in browser.said(url):
+            asked = urllib.parse.urlsplit(said.removeprefix("it asks for "))
+            if not said.startswith("it asks for ") or asked.netloc != own.netloc:
+                problems.append(f"{where}: {said}")
+        if screenshots:
+            save_whole(browser, screen, screenshots / f"dashboard-{screen}-{scheme}.png", 8000)
     return problems
 
 
