@@ -221,19 +221,17 @@ impl Account {
             self.ledger.spending.add(&client.name, charged.unwrap_or(0.0) - self.reserved_usd);
         }
         let Some(mut record) = self.record.take() else { return };
-        {
-            record.client = self.client.as_ref().map(|client| client.name.clone());
-            record.charged_usd = self.client.as_ref().and(charged);
-            if outcome == Outcome::Refused {
-                record.answered_by = None;
-            }
-            record.status = status.as_u16();
-            outcome.label().clone_into(&mut record.outcome);
-            record.input_tokens = usage.map(|usage| usage.input_tokens);
-            record.output_tokens = usage.map(|usage| usage.output_tokens);
-            record.cost_usd = cost_usd;
-            record.milliseconds = time.as_secs_f64() * 1e3;
+        record.client = self.client.as_ref().map(|client| client.name.clone());
+        record.charged_usd = self.client.as_ref().and(charged);
+        if outcome == Outcome::Refused {
+            record.answered_by = None;
         }
+        record.status = status.as_u16();
+        outcome.label().clone_into(&mut record.outcome);
+        record.input_tokens = usage.map(|usage| usage.input_tokens);
+        record.output_tokens = usage.map(|usage| usage.output_tokens);
+        record.cost_usd = cost_usd;
+        record.milliseconds = time.as_secs_f64() * 1e3;
         let first_byte = record.first_byte_milliseconds.map(|time| Duration::from_secs_f64(time / 1e3));
         self.ledger.overview.answered(&record, first_byte, self.eligible.iter().map(|served| &served.model));
         if let Some(recorder) = &self.ledger.recorder {

@@ -30,21 +30,23 @@ impl Router {
         buffers: &mut RouteBuffers,
         out: &mut [Decision],
     ) -> Result<()> {
-        for (row, decision) in out.iter_mut().enumerate() {
-            decision.clear();
-            let Some(previous) = previous.get(row).copied().flatten() else { continue };
-            let Some(model) = self.models().get(previous) else { continue };
-            let mut alone = constraints.get(row).cloned().unwrap_or_default();
-            if alone.allowed_models.as_ref().is_some_and(|allowed| !allowed.contains(&model.name)) {
-                continue;
-            }
-            alone.allowed_models = Some(vec![model.name.clone()]);
-            let one = prompts.slice(row, row + 1);
-            let vectors = embeddings.slice_rows(row, row + 1);
-            self.route_batch(one, vectors, &[alone], buffers, std::slice::from_mut(decision))?;
-        }
-        let kept: Vec<Decision> = if previous.is_empty() { Vec::new() } else { out.to_vec() };
+        // Predicted once, chosen twice: among all that may be chosen, and among the previous ones alone.
         self.route_batch(prompts, embeddings, constraints, buffers, out)?;
+        let alone: Vec<Constraints> = previous
+            .iter()
+            .enumerate()
+            .map(|(row, previous)| {
+                let own = constraints.get(row).cloned().unwrap_or_default();
+                let name = previous.and_then(|previous| self.models().get(previous)).map(|model| model.name.clone());
+                let is_allowed =
+                    |name: &String| own.allowed_models.as_ref().is_none_or(|allowed| allowed.contains(name));
+                Constraints { allowed_models: Some(name.into_iter().filter(is_allowed).collect()), ..own }
+            })
+            .collect();
+        let mut kept = vec![Decision::default(); alone.len()];
+        if !alone.is_empty() {
+            self.choose_batch(prompts, &alone, buffers, &mut kept)?;
+        }
         for ((decision, kept), &previous) in out.iter_mut().zip(kept).zip(previous) {
             let (Some(previous), Some(chosen)) = (previous, decision.model()) else { continue };
             let gain = decision.score - kept.score;

@@ -244,7 +244,8 @@ impl Router {
         Ok(())
     }
 
-    fn choose_batch(
+    /// Decides for the batch that `buffers` hold the prediction of.
+    pub(super) fn choose_batch(
         &self,
         prompts: PromptsView<'_>,
         constraints: &[Constraints],

@@ -3,9 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
-
-use crate::artifact::{ArtifactReader, ArtifactWriter, ErasedPersist, FORMAT_VERSION, Manifest, SlotReader};
+use crate::artifact::{ArtifactReader, ArtifactWriter, ErasedPersist, FORMAT_VERSION, Manifest, SlotReader, sha256};
 use crate::config::RouterConfig;
 use crate::context::FitContext;
 use crate::cost::{CostModel, OUTPUT_LENGTH_SLOT, OutputLength};
@@ -115,15 +113,14 @@ impl Router {
     /// # Errors
     /// [`ErrorKind::Internal`] if the configuration cannot be written.
     pub fn fingerprint(&self) -> Result<String> {
-        let mut hash = Sha256::new();
-        hash.update(self.config.to_json()?.to_string());
-        hash.update(&self.data_fingerprint);
-        hash.update(self.embedder.fingerprint());
+        let mut text = self.config.to_json()?.to_string() + &self.data_fingerprint + &self.embedder.fingerprint();
         for model in self.pool.models() {
-            hash.update([0]);
-            hash.update(&model.name);
+            text.push('\0');
+            text.push_str(&model.name);
         }
-        Ok(hash.finalize().iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
+        let mut digits = sha256(text.as_bytes());
+        digits.truncate(16);
+        Ok(digits)
     }
 
     /// The task of every training prompt, on a router that was fitted in this process; an artifact does not hold it.

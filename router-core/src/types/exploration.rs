@@ -39,7 +39,8 @@ pub struct Explored {
 impl Exploration {
     /// Draws: `draw` is uniform on [0, 1). A plan of several models is replaced as a whole; one without another eligible model stays as it is.
     pub fn explore(self, mut decision: Decision, draw: f64) -> Explored {
-        let others: Vec<ModelIndex> = decision.order().split_off(decision.order().len().min(1));
+        let mut order = decision.order();
+        let others = order.split_off(order.len().min(1));
         let Some(chosen) = decision.model().filter(|_| !others.is_empty() && self.share > 0.0) else {
             return Explored { decision, propensity: 1.0, instead_of: None };
         };

@@ -8,13 +8,13 @@ use std::time::Duration;
 use router_core::pipeline::{BATCH, RouteBuffers};
 use router_core::types::decision::Reason;
 use router_core::{
-    Constraints, Decision, Embeddings, Error, FitContext, ModelIndex, Prompt, PromptContent, PromptsView, Request,
-    Result, Router,
+    Constraints, Decision, Embeddings, Error, Exploration, Explored, FitContext, ModelIndex, Prompt, PromptContent,
+    PromptsView, Request, Result, Router,
 };
 use uuid::Uuid;
 
 use crate::clock;
-use crate::decide::{Asked, Decided};
+use crate::decide::{Asked, Decided, draw};
 
 thread_local! {
     static BUFFERS: RefCell<RouteBuffers> = RefCell::default();
@@ -26,6 +26,7 @@ pub(super) struct Batch {
     pub(super) constraints: Vec<Constraints>,
     /// The model that answered before in each prompt's conversation; empty where none did in any.
     pub(super) previous: Vec<Option<ModelIndex>>,
+    explorations: Vec<Option<Exploration>>,
     pub(super) switching_cost: f32,
     pub(super) explain: bool,
 }
@@ -36,9 +37,10 @@ impl Batch {
         if previous.iter().all(Option::is_none) {
             previous.clear();
         }
+        let explorations = asked.iter().map(|asked| asked.exploration).collect();
         let requests = asked.into_iter().map(|asked| asked.request);
         let (prompts, constraints) = requests.map(|request| (request.prompt, request.constraints)).unzip();
-        Self { prompts, constraints, previous, switching_cost, explain }
+        Self { prompts, constraints, previous, explorations, switching_cost, explain }
     }
 
     /// Bytes of text in it.
@@ -80,19 +82,20 @@ pub(super) fn decide(router: &Router, batch: &Batch, embeddings: &Embeddings) ->
                 if embeddings.truncated.binary_search(&(start + row)).is_ok() {
                     decision.reasons.push(Reason::Truncated);
                 }
+                let id = Uuid::now_v7();
+                let Explored { decision, propensity, instead_of } =
+                    match batch.explorations.get(start + row).copied().flatten() {
+                        Some(exploration) => exploration.explore(decision, draw("exploration", id.as_bytes())),
+                        None => Explored { decision, propensity: 1.0, instead_of: None },
+                    };
                 let has_tasks = buffers.tasks().tasks() > 0;
                 decided.push(Decided {
-                    id: Uuid::now_v7(),
+                    id,
                     task: has_tasks.then(|| buffers.tasks().assigned(row)).flatten(),
                     expected_cost_usd: decision.model().and_then(|model| buffers.expected_cost_usd(row, model)),
-                    costs_usd: decision
-                        .order()
-                        .into_iter()
-                        .map(|model| buffers.expected_cost_usd(row, model))
-                        .collect(),
                     decision,
-                    propensity: 1.0,
-                    instead_of: None,
+                    propensity,
+                    instead_of,
                     explanation: None,
                     time: Duration::ZERO,
                 });

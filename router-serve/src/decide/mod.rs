@@ -8,9 +8,7 @@ mod workers;
 use std::sync::Arc;
 use std::time::Duration;
 
-use router_core::{
-    Decision, Explanation, Exploration, Explored, FitContext, ModelIndex, Request, Result, Router, TaskId,
-};
+use router_core::{Decision, Explanation, Exploration, FitContext, ModelIndex, Request, Result, Router, TaskId};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -35,24 +33,10 @@ pub(crate) struct Decided {
     pub(crate) task: Option<TaskId>,
     /// What a call of the first model is expected to cost in US dollars; `None` where the price is unknown.
     pub(crate) expected_cost_usd: Option<f32>,
-    /// The same of every model that may be asked, in their order.
-    pub(crate) costs_usd: Vec<Option<f32>>,
     /// Everything behind it, where that was asked for.
     pub(crate) explanation: Option<Explanation>,
     /// From the question to the answer, the wait in a queue included.
     pub(crate) time: Duration,
-}
-
-impl Decided {
-    /// Asks another model now and then, by a draw that the decision's id brings along.
-    pub(crate) fn explore(mut self, exploration: Exploration) -> Self {
-        let before = self.decision.order();
-        let Explored { decision, propensity, instead_of } =
-            exploration.explore(self.decision, draw("exploration", self.id.as_bytes()));
-        let at = decision.model().and_then(|model| before.iter().position(|&known| known == model));
-        self.expected_cost_usd = at.and_then(|at| self.costs_usd.get(at).copied().flatten());
-        Self { decision, propensity, instead_of, ..self }
-    }
 }
 
 /// A number in [0, 1) for one purpose out of an id's random bits: uniform, the same for the same id, and none that a client can choose.
@@ -77,11 +61,13 @@ pub(crate) struct Asked {
     pub(crate) request: Request,
     /// The model that answered before in the conversation.
     pub(crate) previous: Option<ModelIndex>,
+    /// How often another model is asked now and then, by a draw that the decision's id brings along.
+    pub(crate) exploration: Option<Exploration>,
 }
 
 impl From<Request> for Asked {
     fn from(request: Request) -> Self {
-        Self { request, previous: None }
+        Self { request, previous: None, exploration: None }
     }
 }
 

@@ -110,12 +110,11 @@ async fn answer(
                 .and_then(|model| routed.router().models().index_of(&model).ok());
             let known =
                 router_core::Request { constraints: routed.known(request.constraints.clone()), ..request.clone() };
-            let mut decided = gateway.decide(routed, vec![Asked { request: known, previous }], false).await?;
-            let mut decided = decided.pop().ok_or_else(Refusal::internal)?;
-            if previous.is_none() {
-                // In the middle of a conversation another model would throw its prompt cache away.
-                decided = decided.explore(live.config.exploration.exploration());
-            }
+            // In the middle of a conversation another model would throw its prompt cache away.
+            let exploration = previous.is_none().then(|| live.config.exploration.exploration());
+            let mut decided =
+                gateway.decide(routed, vec![Asked { request: known, previous, exploration }], false).await?;
+            let decided = decided.pop().ok_or_else(Refusal::internal)?;
             let models = order(live, routed, &decided);
             if models.is_empty() {
                 return Err(nowhere(gateway, live, request).await);

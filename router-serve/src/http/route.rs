@@ -98,14 +98,13 @@ async fn answer(
         .collect::<Result<Vec<(String, Asked)>>>()
         .map_err(refuse)?;
     let (names, requests): (Vec<String>, Vec<Asked>) = requests.into_iter().unzip();
-    let constraints: Vec<Constraints> = requests.iter().map(|request| request.constraints.clone()).collect();
-    let asked = requests.clone();
-    let decided =
-        gateway.decide(live.routed(Which::Primary), requests.into_iter().map(Into::into).collect(), true).await?;
-    for ((decided, request), name) in decided.iter().zip(&asked).zip(&names) {
+    let asked = requests.iter().cloned().map(Into::into).collect();
+    let decided = gateway.decide(live.routed(Which::Primary), asked, true).await?;
+    for ((decided, request), name) in decided.iter().zip(&requests).zip(&names) {
         gateway.ledger.decided(live, decided, name, &request.prompt, client);
     }
-    let mut told = decided.into_iter().zip(&constraints).map(|(decided, constraints)| tell(live, decided, constraints));
+    let mut told =
+        decided.into_iter().zip(&requests).map(|(decided, request)| tell(live, decided, &request.constraints));
     // Serialized as it is, so that numbers read as the command line writes them.
     let document = if is_batch {
         Document::Many { decisions: told.collect::<std::result::Result<_, Refusal>>()? }
