@@ -24,6 +24,7 @@ pub mod nn;
 pub mod onboarding;
 mod platt;
 pub mod policies;
+mod ranges;
 pub mod text;
 
 use router_core::{

@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::aggregators::parts::{add_mean_cost, shape};
+use crate::ranges::out_of_range;
 
 /// Parameters of the `precision-weighted` aggregator; see the [module](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -66,9 +67,11 @@ impl PrecisionWeightedAggregator {
             return Err(Error::shape("parts to aggregate", "at least 1", 0));
         }
         if !(1e-10..=1.0).contains(&minimum_variance) {
-            return Err(Error::new(ErrorKind::Config, format!("{minimum_variance} is out of range"))
-                .at_field("aggregator.minimum_variance")
-                .help("allowed: at least 0.000000001 and at most 1"));
+            return out_of_range(
+                "aggregator.minimum_variance",
+                &minimum_variance,
+                "at least 0.000000001 and at most 1",
+            );
         }
         Ok(Self { parts, minimum_variance })
     }

@@ -25,6 +25,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::aggregators::parts::{add_weighted, shape};
+use crate::ranges::out_of_range;
 
 /// Passes of the coordinate descent at most; with a handful of parts some tens are needed.
 const PASSES: usize = 100_000;
@@ -64,9 +65,11 @@ impl Aggregator for StackingConfig {
 
     fn fit(&self, evidence: &AggregatorEvidence<'_>, cx: &FitContext) -> Result<StackingAggregator> {
         if !self.intercept_shrinkage.is_finite() || self.intercept_shrinkage < 0.0 {
-            return Err(Error::new(ErrorKind::Config, format!("{} is out of range", self.intercept_shrinkage))
-                .at_field("aggregator.intercept_shrinkage")
-                .help("allowed: a finite number, at least 0"));
+            return out_of_range(
+                "aggregator.intercept_shrinkage",
+                &self.intercept_shrinkage,
+                "a finite number, at least 0",
+            );
         }
         let (set, count) = (evidence.set, evidence.parts.len());
         if count == 0 {

@@ -24,6 +24,7 @@ use serde_json::Value;
 
 use crate::neighbors::{normalize, products};
 use crate::nested::{self, Built};
+use crate::ranges::out_of_range;
 
 /// Prompts that are held against the centers at once.
 const BLOCK: usize = 256;
@@ -73,9 +74,7 @@ impl PluginConfig for SampledConfig {
 impl TaskDiscoverer for SampledConfig {
     fn discover(&self, set: &TrainingSet, cx: &FitContext) -> Result<TaskMap> {
         if self.size == 0 {
-            return Err(Error::new(ErrorKind::Config, "0 is out of range")
-                .at_field("size")
-                .help("allowed: at least 1 and at most 100000000"));
+            return out_of_range("size", &0, "at least 1 and at most 100000000");
         }
         let inner = self.built.0.first().ok_or_else(|| nested::unprepared(Self::NAME))?;
         if self.size >= set.len() {

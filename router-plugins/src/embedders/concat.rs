@@ -19,6 +19,7 @@ use serde_json::Value;
 
 use crate::neighbors::normalize;
 use crate::nested::{self, Built};
+use crate::ranges::out_of_range;
 
 /// Version of the algorithm. A change of any vector for the same parts changes it, and so the fingerprint.
 const ALGORITHM: u32 = 1;
@@ -139,9 +140,7 @@ impl ConcatEmbedder {
                 .help("give at least one"));
         }
         if let Some(part) = parts.iter().find(|part| !part.weight.is_finite() || part.weight <= 0.0) {
-            return Err(Error::new(ErrorKind::Config, format!("{} is out of range", part.weight))
-                .at_field("parts")
-                .help("allowed: a finite weight above 0"));
+            return out_of_range("parts", &part.weight, "a finite weight above 0");
         }
         Ok(Self { parts })
     }

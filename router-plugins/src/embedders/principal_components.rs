@@ -25,6 +25,7 @@ use serde_json::Value;
 use crate::linear_algebra::dominant::dominant_eigen;
 use crate::neighbors::dot;
 use crate::nested::{self, Built};
+use crate::ranges::out_of_range;
 
 /// Version of the algorithm. A change of any vector for the same texts changes it, and so the fingerprint.
 const ALGORITHM: u32 = 1;
@@ -83,9 +84,7 @@ impl Embedder for PrincipalComponentsConfig {
 
     async fn fit(&self, texts: &[&str], cx: &FitContext) -> Result<PrincipalComponentsEmbedder> {
         if self.dimension == 0 {
-            return Err(Error::new(ErrorKind::Config, "0 is out of range")
-                .at_field("dimension")
-                .help("allowed: at least 1 and at most 4096"));
+            return out_of_range("dimension", &0, "at least 1 and at most 4096");
         }
         let embedder = self.built.0.first().ok_or_else(|| nested::unprepared(Self::NAME))?;
         let embedder = embedder.fit(texts, &cx.child("embedder")).await?;

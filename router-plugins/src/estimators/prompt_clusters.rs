@@ -1,10 +1,51 @@
 //! Clusters of the training prompts by their embeddings, for estimators that compare prompts or have no tasks.
-#![allow(clippy::indexing_slicing, reason = "rows come from the set")]
+#![allow(clippy::indexing_slicing, reason = "rows come from the set, centers are those found")]
 
 use router_core::prelude::*;
 
 use crate::clustering::Lloyd;
-use crate::neighbors::normalized;
+use crate::neighbors::{NeighborIndex, Neighbors, normalized};
+
+/// The `count` centers of `index` that are nearest to each of `embeddings` (n x d).
+///
+/// # Errors
+/// [`ErrorKind::Shape`] for another dimension; [`ErrorKind::NonFinite`].
+pub(super) fn nearest(index: &NeighborIndex, embeddings: MatrixView<'_>, count: usize) -> Result<Neighbors> {
+    let d = index.points().cols();
+    if embeddings.cols() != d {
+        return Err(Error::shape("dimension of embeddings", d, embeddings.cols()));
+    }
+    embeddings.check_finite("embeddings")?;
+    index.search_here(normalized(embeddings).view(), count)
+}
+
+/// A model's `quality` in [0, 1] on prompts of these embeddings (n x d): its mean, and for every center of `index` the sum and the number of those that it is
+/// nearest to.
+///
+/// # Errors
+/// [`ErrorKind::Shape`] for another dimension, or if there is not one quality a prompt, or none at all; [`ErrorKind::NonFinite`];
+/// [`ErrorKind::Data`] for a quality outside of [0, 1].
+pub(super) fn by_nearest(
+    index: &NeighborIndex,
+    embeddings: MatrixView<'_>,
+    quality: &[f32],
+) -> Result<(f64, Vec<(f64, f64)>)> {
+    if quality.is_empty() || quality.len() != embeddings.rows() {
+        return Err(Error::shape("qualities", format!("{}, at least 1", embeddings.rows()), quality.len()));
+    }
+    if let Some(wrong) = quality.iter().find(|quality| !(0.0..=1.0).contains(*quality)) {
+        return Err(Error::new(ErrorKind::Data, format!("quality {wrong} is outside [0, 1]")));
+    }
+    let found = nearest(index, embeddings, 1)?;
+    let mean = quality.iter().map(|&quality| f64::from(quality)).sum::<f64>() / quality.len() as f64;
+    let mut sums = vec![(0.0f64, 0.0f64); index.points().rows()];
+    for (&center, &quality) in found.indices.iter().zip(quality) {
+        let (sum, count) = &mut sums[center as usize];
+        *sum += f64::from(quality);
+        *count += 1.0;
+    }
+    Ok((mean, sums))
+}
 
 /// Iterations at most.
 const ITERATIONS: usize = 100;

@@ -44,9 +44,11 @@
 )]
 
 use rayon::prelude::*;
-use router_core::{Error, ErrorKind, Matrix, Outcome, Outcomes, Result};
+use router_core::{Matrix, Outcome, Outcomes, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::ranges::out_of_range;
 
 /// Longest feature vector, as far as a depth of at least 1 allows.
 pub const MAXIMUM_LENGTH: usize = 2_048;
@@ -101,9 +103,7 @@ impl RankBiasedOverlap {
         if persistence > 0.0 && persistence < 1.0 {
             Ok(Self { persistence, ties, chance })
         } else {
-            Err(Error::new(ErrorKind::Config, format!("{persistence} is out of range"))
-                .at_field("persistence")
-                .help("allowed: above 0 and below 1"))
+            out_of_range("persistence", &persistence, "above 0 and below 1")
         }
     }
 
@@ -216,6 +216,8 @@ fn rank(outcomes: &[Outcome]) -> Vec<Ranked> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    use router_core::ErrorKind;
 
     use super::*;
 

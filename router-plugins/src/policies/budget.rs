@@ -21,6 +21,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::policies::utility::UtilityPolicy;
+use crate::ranges::out_of_range;
 
 /// Parameters of the `budget` policy; see the [module](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -55,9 +56,7 @@ impl Policy for BudgetConfig {
 
     fn fit(&self, evidence: &PolicyEvidence<'_>, cx: &FitContext) -> Result<BudgetPolicy> {
         if !self.budget_usd.is_finite() || self.budget_usd < 0.0 {
-            return Err(Error::new(ErrorKind::Config, format!("{} is out of range", self.budget_usd))
-                .at_field("budget_usd")
-                .help("allowed: a finite number, at least 0"));
+            return out_of_range("budget_usd", &self.budget_usd, "a finite number, at least 0");
         }
         cx.check_cancelled()?;
         let (n, m) = (evidence.set.len(), evidence.set.models().len());

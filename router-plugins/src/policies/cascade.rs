@@ -44,6 +44,7 @@ use crate::policies::choice::{admit, shape, tell_constrained};
 use crate::policies::evidence::Expected;
 use crate::policies::joint::{Chances, Joint, NODES, failed_too, gained, mean};
 use crate::policies::utility::Row;
+use crate::ranges::out_of_range;
 
 /// Halvings of the interval that lambda is searched in.
 const BISECTIONS: usize = 60;
@@ -102,9 +103,7 @@ impl Policy for CascadeConfig {
         if let Some(budget) = self.budget_usd
             && !(budget.is_finite() && budget >= 0.0)
         {
-            return Err(Error::new(ErrorKind::Config, format!("{budget} is out of range"))
-                .at_field("budget_usd")
-                .help("allowed: a finite number, at least 0"));
+            return out_of_range("budget_usd", &budget, "a finite number, at least 0");
         }
         let expected = Expected::new(evidence)?;
         let joint = match self.correlation {
@@ -216,14 +215,10 @@ impl Models<'_> {
 impl CascadePolicy {
     fn new(steps: usize, lambda: f64, joint: Joint) -> Result<Self> {
         if steps == 0 {
-            return Err(Error::new(ErrorKind::Config, "0 is out of range")
-                .at_field("steps")
-                .help("allowed: at least 1"));
+            return out_of_range("steps", &0, "at least 1");
         }
         if !lambda.is_finite() || lambda < 0.0 {
-            return Err(Error::new(ErrorKind::Config, format!("{lambda} is out of range"))
-                .at_field("lambda")
-                .help("allowed: a finite number, at least 0"));
+            return out_of_range("lambda", &lambda, "a finite number, at least 0");
         }
         let reason = format!("the sequence of at most {steps} models of the highest expected answer - {lambda} * cost");
         Ok(Self { steps, lambda, joint, reason })

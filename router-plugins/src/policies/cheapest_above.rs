@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::policies::choice::{admit, shape, take_first, tell_constrained};
 use crate::policies::conformal::LowerBounds;
+use crate::ranges::out_of_range;
 
 /// Parameters of the `cheapest-above` policy; see the [module](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -73,9 +74,7 @@ impl CheapestAboveConfig {
         ];
         for (field, value, least, most) in within {
             if !(least..=most).contains(&value) {
-                return Err(Error::new(ErrorKind::Config, format!("{value} is out of range"))
-                    .at_field(field)
-                    .help(format!("allowed: at least {least} and at most {most}")));
+                return out_of_range(field, &value, &format!("at least {least} and at most {most}"));
             }
         }
         if self.confidence.is_some() && self.floor.is_none() {

@@ -33,6 +33,7 @@ use crate::policies::choice::{admit, shape, take_first, tell_constrained};
 use crate::policies::evidence::Expected;
 use crate::policies::joint::{Chances, Joint, NODES, failed_too, gained, mean};
 use crate::policies::utility::Row;
+use crate::ranges::out_of_range;
 
 /// Parameters of the `complementary-set` policy; see the [module](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -100,14 +101,10 @@ pub struct ComplementarySetPolicy {
 impl ComplementarySetPolicy {
     fn new(size: usize, lambda: f64, joint: Joint) -> Result<Self> {
         if size == 0 {
-            return Err(Error::new(ErrorKind::Config, "0 is out of range")
-                .at_field("size")
-                .help("allowed: at least 1"));
+            return out_of_range("size", &0, "at least 1");
         }
         if !lambda.is_finite() || lambda < 0.0 {
-            return Err(Error::new(ErrorKind::Config, format!("{lambda} is out of range"))
-                .at_field("lambda")
-                .help("allowed: a finite number, at least 0"));
+            return out_of_range("lambda", &lambda, "a finite number, at least 0");
         }
         let reason = format!("together the highest expected best answer - {lambda} * cost, of at most {size} models");
         Ok(Self { size, lambda, joint, reason })

@@ -26,6 +26,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::policies::utility::UtilityPolicy;
+use crate::ranges::out_of_range;
 
 /// Parameters of the `cost-quality-bayes` policy; see the [module](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -55,9 +56,7 @@ impl Policy for CostQualityBayesConfig {
 
     fn fit(&self, evidence: &PolicyEvidence<'_>, _cx: &FitContext) -> Result<CostQualityBayesPolicy> {
         if !(0.0..=0.999).contains(&self.cost_weight) {
-            return Err(Error::new(ErrorKind::Config, format!("{} is out of range", self.cost_weight))
-                .at_field("cost_weight")
-                .help("allowed: 0 to 0.999"));
+            return out_of_range("cost_weight", &self.cost_weight, "0 to 0.999");
         }
         let costs = evidence.cost_usd;
         let mean = |model: usize| {

@@ -32,6 +32,7 @@ use crate::platt::{self, Platt};
 use crate::policies::choice::{admit, shape, take_first, tell_constrained};
 use crate::policies::evidence::Expected;
 use crate::policies::utility::Row;
+use crate::ranges::out_of_range;
 
 /// Parameters of the `hybrid` policy; see the [module](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -82,9 +83,7 @@ impl Policy for HybridConfig {
     fn fit(&self, evidence: &PolicyEvidence<'_>, cx: &FitContext) -> Result<HybridPolicy> {
         cx.check_cancelled()?;
         if !(0.0..=1.0).contains(&self.tolerance) {
-            return Err(Error::new(ErrorKind::Config, format!("{} is out of range", self.tolerance))
-                .at_field("tolerance")
-                .help("allowed: 0 to 1"));
+            return out_of_range("tolerance", &self.tolerance, "0 to 1");
         }
         let set = evidence.set;
         let expected = Expected::new(evidence)?;

@@ -13,6 +13,8 @@
 
 use router_core::prelude::*;
 
+use crate::ranges::out_of_range;
+
 /// Nodes of the quadrature.
 pub(super) const NODES: usize = 9;
 
@@ -49,9 +51,7 @@ impl Joint {
     /// [`ErrorKind::Config`] for a correlation outside [0, 0.99].
     pub(super) fn new(correlation: f64) -> Result<Self> {
         if !(0.0..=0.99).contains(&correlation) {
-            return Err(Error::new(ErrorKind::Config, format!("{correlation} is out of range"))
-                .at_field("correlation")
-                .help("allowed: 0 to 0.99"));
+            return out_of_range("correlation", &correlation, "0 to 0.99");
         }
         Ok(Self { correlation })
     }

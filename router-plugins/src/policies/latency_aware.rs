@@ -21,6 +21,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::policies::choice::{admit, shape, take_first, tell_constrained};
+use crate::ranges::out_of_range;
 
 /// Parameters of the `latency-aware` policy; see the [module](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -63,11 +64,7 @@ impl PluginConfig for LatencyAwareConfig {
 
 impl LatencyAwareConfig {
     fn check(&self) -> Result<()> {
-        let fail = |field: String, value: f64| {
-            Err(Error::new(ErrorKind::Config, format!("{value} is out of range"))
-                .at_field(field)
-                .help("allowed: a finite number, at least 0"))
-        };
+        let allowed = "a finite number, at least 0";
         for (field, value) in [
             ("penalty", self.penalty),
             ("limit_seconds", self.limit_seconds.unwrap_or(0.0)),
@@ -75,12 +72,12 @@ impl LatencyAwareConfig {
             ("output_tokens", self.output_tokens),
         ] {
             if !value.is_finite() || value < 0.0 {
-                return fail(field.to_owned(), value);
+                return out_of_range(field, &value, allowed);
             }
         }
         for (model, &value) in &self.seconds {
             if !value.is_finite() || value < 0.0 {
-                return fail(format!("seconds.{model}"), value);
+                return out_of_range(&format!("seconds.{model}"), &value, allowed);
             }
         }
         Ok(())

@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::policies::choice::{admit, shape, take_first, tell_constrained};
+use crate::ranges::out_of_range;
 
 /// Parameters of the `utility` policy.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -54,9 +55,7 @@ impl UtilityPolicy {
     /// [`ErrorKind::Config`] if `lambda` is negative or not finite.
     pub fn new(lambda: f64) -> Result<Self> {
         if !lambda.is_finite() || lambda < 0.0 {
-            return Err(Error::new(ErrorKind::Config, format!("{lambda} is out of range"))
-                .at_field("lambda")
-                .help("allowed: a finite number, at least 0"));
+            return out_of_range("lambda", &lambda, "a finite number, at least 0");
         }
         Ok(Self { lambda })
     }

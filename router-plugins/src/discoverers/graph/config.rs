@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::discover;
 use crate::graph::{Chance, Ties};
 use crate::neighbors::{EXACT_LIMIT_AMONG, Search};
+use crate::ranges::out_of_range;
 
 /// What a good set of communities is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -146,25 +147,18 @@ impl Default for GraphConfig {
 impl GraphConfig {
     /// Checks what a configuration built in code may get wrong; one that is read from a file is checked by its schema.
     pub(in crate::discoverers) fn check(&self) -> Result<()> {
-        let fail = |field: &str, value: &dyn std::fmt::Display, allowed: &str| {
-            Err(Error::new(ErrorKind::Config, format!("{value} is out of range")).at_field(field).help(allowed))
-        };
         if self.neighbors == 0 {
-            return fail("neighbors", &self.neighbors, "allowed: at least 1");
+            return out_of_range("neighbors", &self.neighbors, "at least 1");
         }
         if !(0.0..=1.0).contains(&self.agreement) {
-            return fail("agreement", &self.agreement, "allowed: at least 0 and at most 1");
+            return out_of_range("agreement", &self.agreement, "at least 0 and at most 1");
         }
         let resolutions = self.resolution.candidates();
         if resolutions.is_empty() {
-            return fail(
-                "resolution",
-                &"[]",
-                "allowed: a number, a list of at least one, \"auto\" or \"hierarchical\"",
-            );
+            return out_of_range("resolution", &"[]", "a number, a list of at least one, \"auto\" or \"hierarchical\"");
         }
         if let Some(wrong) = resolutions.iter().find(|resolution| !resolution.is_finite() || **resolution < 0.0) {
-            return fail("resolution", wrong, "allowed: finite numbers, at least 0");
+            return out_of_range("resolution", wrong, "finite numbers, at least 0");
         }
         Ok(())
     }

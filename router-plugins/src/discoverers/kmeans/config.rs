@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::clustering::Lloyd;
 use crate::discoverers::held_out::{self, Split};
 use crate::neighbors::normalized;
+use crate::ranges::out_of_range;
 
 /// Numbers of clusters that are tried.
 const CANDIDATES: [usize; 12] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64];
@@ -57,9 +58,7 @@ impl KmeansConfig {
         for (field, value) in [("k", self.k.unwrap_or(1)), ("restarts", self.restarts), ("iterations", self.iterations)]
         {
             if value == 0 {
-                return Err(Error::new(ErrorKind::Config, "0 is out of range")
-                    .at_field(field)
-                    .help("allowed: at least 1"));
+                return out_of_range(field, &0, "at least 1");
             }
         }
         Ok(())

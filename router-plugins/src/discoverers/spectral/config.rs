@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::discover;
 use crate::discoverers::graph::GraphConfig;
 use crate::neighbors::{EXACT_LIMIT_AMONG, Search};
+use crate::ranges::out_of_range;
 
 /// How the number of tasks is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -87,9 +88,7 @@ impl SpectralConfig {
             [("k", self.k.unwrap_or(1)), ("maximum_tasks", self.maximum_tasks), ("restarts", self.restarts)]
         {
             if value == 0 {
-                return Err(Error::new(ErrorKind::Config, "0 is out of range")
-                    .at_field(field)
-                    .help("allowed: at least 1"));
+                return out_of_range(field, &0, "at least 1");
             }
         }
         self.graph().check()

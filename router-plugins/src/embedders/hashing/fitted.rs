@@ -6,6 +6,7 @@ use router_core::prelude::*;
 
 use crate::embedders::hashing::config::HashingConfig;
 use crate::embedders::hashing::embedding::{Scratch, embed};
+use crate::ranges::out_of_range;
 
 /// Version of the algorithm. A change of any vector for the same parameters changes it, and so the fingerprint.
 const ALGORITHM: u32 = 1;
@@ -24,14 +25,10 @@ impl HashingEmbedder {
     pub fn new(config: HashingConfig) -> Result<Self> {
         config.check()?;
         if !(8..=65_536).contains(&config.dimension) {
-            return Err(Error::new(ErrorKind::Config, format!("{} is out of range", config.dimension))
-                .at_field("dimension")
-                .help("allowed: at least 8 and at most 65536"));
+            return out_of_range("dimension", &config.dimension, "at least 8 and at most 65536");
         }
         if !(0.0..=1.0).contains(&config.character_weight) {
-            return Err(Error::new(ErrorKind::Config, format!("{} is out of range", config.character_weight))
-                .at_field("character_weight")
-                .help("allowed: at least 0 and at most 1"));
+            return out_of_range("character_weight", &config.character_weight, "at least 0 and at most 1");
         }
         Ok(Self { config })
     }

@@ -8,6 +8,7 @@ use crate::embedders::static_vectors::config::StaticConfig;
 use crate::embedders::static_vectors::table::Table;
 use crate::models::{ModelDirectory, ModelIdentity};
 use crate::neighbors::normalize;
+use crate::ranges::out_of_range;
 use crate::text::Tokenizer;
 use crate::text::conversation::Pieces;
 
@@ -47,9 +48,8 @@ impl StaticEmbedder {
         }
         let dimension = config.dimension.unwrap_or(table.columns());
         if dimension == 0 || dimension > table.columns() {
-            return Err(Error::new(ErrorKind::Config, format!("{dimension} is out of range"))
-                .at_field("dimension")
-                .help(format!("allowed: at least 1 and at most {}, as the model has", table.columns())));
+            let allowed = format!("at least 1 and at most {}, as the model has", table.columns());
+            return out_of_range("dimension", &dimension, &allowed);
         }
         Ok(Self {
             identity: ModelIdentity::of(&config.model, directory)?,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::fit;
 use super::fitted::TfidfSvdEmbedder;
 use crate::embedders::ngrams::{Kind, check_ranges};
+use crate::ranges::out_of_range;
 
 /// Parameters of the `tfidf-svd` embedder; see the [module](super).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -83,14 +84,10 @@ impl TfidfSvdConfig {
     pub(super) fn check(&self) -> Result<()> {
         check_ranges(self.words, self.characters)?;
         if self.dimension == 0 {
-            return Err(Error::new(ErrorKind::Config, "0 is out of range")
-                .at_field("dimension")
-                .help("allowed: at least 1 and at most 4096"));
+            return out_of_range("dimension", &0, "at least 1 and at most 4096");
         }
         if !(0.0..=1.0).contains(&self.character_weight) {
-            return Err(Error::new(ErrorKind::Config, format!("{} is out of range", self.character_weight))
-                .at_field("character_weight")
-                .help("allowed: at least 0 and at most 1"));
+            return out_of_range("character_weight", &self.character_weight, "at least 0 and at most 1");
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fit;
 use super::fitted::AdapterRetrievalEstimator;
+use crate::ranges::out_of_range;
 
 /// Parameters of the `adapter-retrieval` estimator; see the [module](super).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -63,11 +64,6 @@ impl PluginConfig for AdapterRetrievalConfig {
 impl AdapterRetrievalConfig {
     /// Checks what a configuration built in code may get wrong; one that is read from a file is checked by its schema.
     fn check(&self) -> Result<()> {
-        let fail = |field: &str, value: &dyn std::fmt::Display, allowed: &str| {
-            Err(Error::new(ErrorKind::Config, format!("{value} is out of range"))
-                .at_field(field)
-                .help(format!("allowed: {allowed}")))
-        };
         for (field, value) in [
             ("clusters", self.clusters.unwrap_or(1)),
             ("examples", self.examples),
@@ -75,17 +71,17 @@ impl AdapterRetrievalConfig {
             ("retrieved", self.retrieved.unwrap_or(1)),
         ] {
             if value == 0 {
-                return fail(field, &0, "at least 1");
+                return out_of_range(field, &0, "at least 1");
             }
         }
         if let Some(temperature) = self.temperature.filter(|value| !(0.001..=1000.0).contains(value)) {
-            return fail("temperature", &temperature, "0.001 to 1000");
+            return out_of_range("temperature", &temperature, "0.001 to 1000");
         }
         if !(self.shrinkage.is_finite() && self.shrinkage >= 0.0) {
-            return fail("shrinkage", &self.shrinkage, "a finite number, at least 0");
+            return out_of_range("shrinkage", &self.shrinkage, "a finite number, at least 0");
         }
         if self.folds < 2 {
-            return fail("folds", &self.folds, "at least 2");
+            return out_of_range("folds", &self.folds, "at least 2");
         }
         Ok(())
     }

@@ -8,7 +8,8 @@ use super::config::AdapterRetrievalConfig;
 use super::fit::shares;
 use super::lists::Lists;
 use crate::estimators::clusters::pulled;
-use crate::neighbors::{NeighborIndex, normalized};
+use crate::estimators::prompt_clusters::{by_nearest, nearest};
+use crate::neighbors::NeighborIndex;
 
 /// Tasks by their representations, and the adapters that they list.
 #[derive(Debug)]
@@ -98,20 +99,7 @@ impl AdapterRetrievalEstimator {
     /// [`ErrorKind::Shape`] for another dimension, or if there is not one quality a prompt, or none at all; [`ErrorKind::NonFinite`];
     /// [`ErrorKind::Data`] for a quality outside of [0, 1].
     pub fn with_adapter(&self, embeddings: MatrixView<'_>, quality: &[f32]) -> Result<Self> {
-        if quality.is_empty() || quality.len() != embeddings.rows() {
-            return Err(Error::shape("qualities", format!("{}, at least 1", embeddings.rows()), quality.len()));
-        }
-        if let Some(wrong) = quality.iter().find(|quality| !(0.0..=1.0).contains(*quality)) {
-            return Err(Error::new(ErrorKind::Data, format!("quality {wrong} is outside [0, 1]")));
-        }
-        let found = self.index.search_here(normalized(embeddings).view(), 1)?;
-        let mean = quality.iter().map(|&quality| f64::from(quality)).sum::<f64>() / quality.len() as f64;
-        let mut sums = vec![(0.0f64, 0.0f64); self.tasks()];
-        for (&task, &quality) in found.indices.iter().zip(quality) {
-            let (sum, count) = &mut sums[task as usize];
-            *sum += f64::from(quality);
-            *count += 1.0;
-        }
+        let (mean, sums) = by_nearest(&self.index, embeddings, quality)?;
         let newcomer = self.means.len() as u32;
         let mut lists = Lists::new();
         for (task, of_task) in sums.into_iter().enumerate() {
@@ -134,15 +122,10 @@ impl FittedEstimator for AdapterRetrievalEstimator {
     }
 
     fn estimate(&self, batch: &QueryBatch<'_>, out: &mut Estimates) -> Result<()> {
-        let (n, d) = (batch.embeddings.rows(), self.index.points().cols());
-        if batch.embeddings.cols() != d {
-            return Err(Error::shape("dimension of embeddings", d, batch.embeddings.cols()));
-        }
-        batch.embeddings.check_finite("embeddings")?;
-        out.reset(n, self.models());
-        let found = self.index.search_here(normalized(batch.embeddings).view(), self.retrieved)?;
+        let found = nearest(&self.index, batch.embeddings, self.retrieved)?;
+        out.reset(batch.embeddings.rows(), self.models());
         let mut weights = Vec::with_capacity(found.k);
-        for row in 0..n {
+        for row in 0..batch.embeddings.rows() {
             let (tasks, similarities) = found.row(row);
             // A prompt without a direction is near no task.
             let is_zero = batch.embeddings.row(row).iter().all(|&value| value == 0.0);

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fit;
 use super::fitted::ClustersEstimator;
+use crate::ranges::out_of_range;
 
 /// Parameters of the `clusters` estimator; see the [module](super).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -56,11 +57,6 @@ impl PluginConfig for ClustersConfig {
 impl ClustersConfig {
     /// Checks what a configuration built in code may get wrong; one that is read from a file is checked by its schema.
     fn check(&self) -> Result<()> {
-        let fail = |field: &str, value: &dyn std::fmt::Display, allowed: &str| {
-            Err(Error::new(ErrorKind::Config, format!("{value} is out of range"))
-                .at_field(field)
-                .help(format!("allowed: {allowed}")))
-        };
         for (field, value) in [
             ("k", self.k.unwrap_or(1)),
             ("nearest", self.nearest.unwrap_or(1)),
@@ -68,17 +64,17 @@ impl ClustersConfig {
             ("iterations", self.iterations),
         ] {
             if value == 0 {
-                return fail(field, &0, "at least 1");
+                return out_of_range(field, &0, "at least 1");
             }
         }
         if !(self.shrinkage.is_finite() && self.shrinkage >= 0.0) {
-            return fail("shrinkage", &self.shrinkage, "a finite number, at least 0");
+            return out_of_range("shrinkage", &self.shrinkage, "a finite number, at least 0");
         }
         if !(0.0..=0.99).contains(&self.efficiency) {
-            return fail("efficiency", &self.efficiency, "0 to 0.99");
+            return out_of_range("efficiency", &self.efficiency, "0 to 0.99");
         }
         if self.folds < 2 {
-            return fail("folds", &self.folds, "at least 2");
+            return out_of_range("folds", &self.folds, "at least 2");
         }
         Ok(())
     }

@@ -5,7 +5,8 @@ use router_core::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::fit::{average, pulled};
-use crate::neighbors::{NeighborIndex, normalized};
+use crate::estimators::prompt_clusters::{by_nearest, nearest};
+use crate::neighbors::NeighborIndex;
 
 /// Centers of clusters and what every model scores in each.
 #[derive(Debug)]
@@ -66,20 +67,7 @@ impl ClustersEstimator {
     /// [`ErrorKind::Shape`] for another dimension, or if there is not one quality a prompt, or none at all;
     /// [`ErrorKind::NonFinite`]; [`ErrorKind::Data`] for a quality outside of [0, 1].
     pub fn represent(&self, embeddings: MatrixView<'_>, quality: &[f32]) -> Result<Vec<f32>> {
-        if quality.is_empty() || quality.len() != embeddings.rows() {
-            return Err(Error::shape("qualities", format!("{}, at least 1", embeddings.rows()), quality.len()));
-        }
-        if let Some(wrong) = quality.iter().find(|quality| !(0.0..=1.0).contains(*quality)) {
-            return Err(Error::new(ErrorKind::Data, format!("quality {wrong} is outside [0, 1]")));
-        }
-        let found = self.index.search_here(normalized(embeddings).view(), 1)?;
-        let mean = quality.iter().map(|&quality| f64::from(quality)).sum::<f64>() / quality.len() as f64;
-        let mut sums = vec![(0.0f64, 0.0f64); self.k()];
-        for (&cluster, &quality) in found.indices.iter().zip(quality) {
-            let (sum, count) = &mut sums[cluster as usize];
-            *sum += f64::from(quality);
-            *count += 1.0;
-        }
+        let (mean, sums) = by_nearest(&self.index, embeddings, quality)?;
         Ok(sums.into_iter().map(|of_cluster| pulled(of_cluster, mean, self.shrinkage) as f32).collect())
     }
 
@@ -107,14 +95,9 @@ impl FittedEstimator for ClustersEstimator {
     }
 
     fn estimate(&self, batch: &QueryBatch<'_>, out: &mut Estimates) -> Result<()> {
-        let (n, d) = (batch.embeddings.rows(), self.index.points().cols());
-        if batch.embeddings.cols() != d {
-            return Err(Error::shape("dimension of embeddings", d, batch.embeddings.cols()));
-        }
-        batch.embeddings.check_finite("embeddings")?;
-        out.reset(n, self.models());
-        let found = self.index.search_here(normalized(batch.embeddings).view(), self.nearest)?;
-        for row in 0..n {
+        let found = nearest(&self.index, batch.embeddings, self.nearest)?;
+        out.reset(batch.embeddings.rows(), self.models());
+        for row in 0..batch.embeddings.rows() {
             average(&self.scores, found.row(row).0, out.quality_mut().row_mut(row));
         }
         Ok(())

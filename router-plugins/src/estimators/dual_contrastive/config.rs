@@ -10,6 +10,7 @@ use crate::estimators::network::{BaseRates, Ensemble, dimension_of, ensemble, en
 use crate::estimators::prompt_clusters::PromptClusters;
 use crate::nn::random::initial_weights;
 use crate::nn::{Parameter, Schedule, train};
+use crate::ranges::out_of_range;
 
 /// Parameters of the `dual-contrastive` estimator; see the [module](super).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -98,11 +99,6 @@ impl PluginConfig for DualContrastiveConfig {
 impl DualContrastiveConfig {
     /// Checks what a configuration built in code may get wrong; one that is read from a file is checked by its schema.
     fn check(&self) -> Result<()> {
-        let fail = |field: &str, value: &dyn std::fmt::Display, allowed: &str| {
-            Err(Error::new(ErrorKind::Config, format!("{value} is out of range"))
-                .at_field(field)
-                .help(format!("allowed: {allowed}")))
-        };
         for (field, value) in [
             ("width", self.width),
             ("positives", self.positives),
@@ -111,14 +107,14 @@ impl DualContrastiveConfig {
             ("out_of_cluster", self.out_of_cluster),
         ] {
             if value == 0 {
-                return fail(field, &0, "at least 1");
+                return out_of_range(field, &0, "at least 1");
             }
         }
         if !(0.001..=100.0).contains(&self.temperature) {
-            return fail("temperature", &self.temperature, "0.001 to 100");
+            return out_of_range("temperature", &self.temperature, "0.001 to 100");
         }
         if !(0.0..=1000.0).contains(&self.lambda) {
-            return fail("lambda", &self.lambda, "0 to 1000");
+            return out_of_range("lambda", &self.lambda, "0 to 1000");
         }
         Ok(())
     }

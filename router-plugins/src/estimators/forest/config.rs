@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::fitted::ForestEstimator;
 use super::grow::Grower;
 use super::targets::Targets;
+use crate::ranges::out_of_range;
 
 /// Parameters of the `forest` estimator; see the [module](super).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -47,22 +48,17 @@ impl PluginConfig for ForestConfig {
 impl ForestConfig {
     /// Checks what a configuration built in code may get wrong; one that is read from a file is checked by its schema.
     fn check(&self) -> Result<()> {
-        let wrong = |value: String, field: &str, allowed: &str| {
-            Err(Error::new(ErrorKind::Config, format!("{value} is out of range"))
-                .at_field(field)
-                .help(format!("allowed: {allowed}")))
-        };
         if self.trees == 0 {
-            return wrong("0".to_owned(), "trees", "at least 1");
+            return out_of_range("trees", &0, "at least 1");
         }
         if self.minimum_leaf == 0 {
-            return wrong("0".to_owned(), "minimum_leaf", "at least 1");
+            return out_of_range("minimum_leaf", &0, "at least 1");
         }
         if !(self.features > 0.0 && self.features <= 1.0) {
-            return wrong(self.features.to_string(), "features", "above 0 and at most 1");
+            return out_of_range("features", &self.features, "above 0 and at most 1");
         }
         if !(self.prior >= 0.0 && self.prior.is_finite()) {
-            return wrong(self.prior.to_string(), "prior", "at least 0");
+            return out_of_range("prior", &self.prior, "at least 0");
         }
         Ok(())
     }

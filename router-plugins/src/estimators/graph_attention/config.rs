@@ -10,6 +10,7 @@ use super::objective::Graph;
 use super::task_edges::TaskEdges;
 use crate::estimators::network::{BaseRates, Ensemble, dimension_of, ensemble};
 use crate::nn::{Schedule, train};
+use crate::ranges::out_of_range;
 
 /// Parameters of the `graph-attention` estimator; see the [module](super).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -85,9 +86,7 @@ impl QualityEstimator for GraphAttentionConfig {
         dimension_of(set)?;
         for (field, value) in [("width", self.width), ("support", self.support), ("clusters", self.clusters)] {
             if value == 0 {
-                return Err(Error::new(ErrorKind::Config, "0 is out of range")
-                    .at_field(field)
-                    .help("allowed: at least 1"));
+                return out_of_range(field, &0, "at least 1");
             }
         }
         let base = BaseRates::of(set.outcomes());

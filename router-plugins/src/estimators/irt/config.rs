@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::network::{ResponseNetwork, Responses};
 use crate::estimators::network::{BaseRates, Ensemble, Loss, Training, dimension_of, ensemble, ensemble_estimator};
 use crate::nn::Schedule;
+use crate::ranges::out_of_range;
 
 /// Parameters of the `irt` estimator; see the [module](super).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -71,9 +72,7 @@ impl QualityEstimator for IrtConfig {
     fn fit(&self, set: &TrainingSet, _tasks: &Tasks, cx: &FitContext) -> Result<IrtEstimator> {
         let dimension = dimension_of(set)?;
         if self.dimensions == 0 {
-            return Err(Error::new(ErrorKind::Config, "0 is out of range")
-                .at_field("dimensions")
-                .help("allowed: at least 1"));
+            return out_of_range("dimensions", &0, "at least 1");
         }
         let base = BaseRates::of(set.outcomes());
         let schedule = Schedule {

@@ -12,6 +12,7 @@ use super::coverage::{Group, groups};
 use super::majorized::{Loss, Problem, Solved, State};
 use super::scaling::Scaling;
 use crate::nn::Layer;
+use crate::ranges::out_of_range;
 
 /// Penalties that are tried, from strong to weak: each is the start of the next.
 const PENALTIES: [f64; 9] = [300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03];
@@ -38,14 +39,10 @@ pub(in crate::estimators) fn check(penalty: Option<f64>, folds: usize) -> Result
     if let Some(penalty) = penalty
         && !(1e-6..=1e9).contains(&penalty)
     {
-        return Err(Error::new(ErrorKind::Config, format!("{penalty} is out of range"))
-            .at_field("penalty")
-            .help("allowed: at least 0.000001 and at most 1000000000"));
+        return out_of_range("penalty", &penalty, "at least 0.000001 and at most 1000000000");
     }
     if folds < 2 {
-        return Err(Error::new(ErrorKind::Config, format!("{folds} is out of range"))
-            .at_field("folds")
-            .help("allowed: at least 2"));
+        return out_of_range("folds", &folds, "at least 2");
     }
     Ok(())
 }

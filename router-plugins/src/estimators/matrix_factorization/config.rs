@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::network::{Factorization, FactorizationNetwork};
 use crate::estimators::network::{BaseRates, Ensemble, Loss, Training, dimension_of, ensemble, ensemble_estimator};
 use crate::nn::Schedule;
+use crate::ranges::out_of_range;
 
 /// What a factorization is trained on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -87,9 +88,7 @@ impl QualityEstimator for MatrixFactorizationConfig {
     fn fit(&self, set: &TrainingSet, _tasks: &Tasks, cx: &FitContext) -> Result<MatrixFactorizationEstimator> {
         let dimension = dimension_of(set)?;
         if self.rank == 0 {
-            return Err(Error::new(ErrorKind::Config, "0 is out of range")
-                .at_field("rank")
-                .help("allowed: at least 1"));
+            return out_of_range("rank", &0, "at least 1");
         }
         let base = BaseRates::of(set.outcomes());
         let (loss, level) = match self.loss {

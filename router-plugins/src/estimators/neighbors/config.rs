@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::fit;
 use super::fitted::NeighborsEstimator;
 use crate::neighbors::{EXACT_LIMIT, Search};
+use crate::ranges::out_of_range;
 
 /// What makes two prompts similar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -70,18 +71,13 @@ impl Default for NeighborsConfig {
 impl NeighborsConfig {
     /// Checks what a configuration built in code may get wrong; one that is read from a file is checked by its schema.
     fn check(&self) -> Result<()> {
-        let fail = |field: &str, value: &dyn std::fmt::Display, allowed: &str| {
-            Err(Error::new(ErrorKind::Config, format!("{value} is out of range")).at_field(field).help(allowed))
-        };
         match (self.k, self.temperature, self.shrinkage) {
-            (Some(0), _, _) => fail("k", &0, "allowed: at least 1"),
-            (_, Some(x), _) if !x.is_finite() || x <= 0.0 => {
-                fail("temperature", &x, "allowed: a finite number above 0")
-            }
+            (Some(0), _, _) => out_of_range("k", &0, "at least 1"),
+            (_, Some(x), _) if !x.is_finite() || x <= 0.0 => out_of_range("temperature", &x, "a finite number above 0"),
             (_, _, Some(x)) if !x.is_finite() || x < 0.0 => {
-                fail("shrinkage", &x, "allowed: a finite number, at least 0")
+                out_of_range("shrinkage", &x, "a finite number, at least 0")
             }
-            _ if self.folds < 2 => fail("folds", &self.folds, "allowed: at least 2"),
+            _ if self.folds < 2 => out_of_range("folds", &self.folds, "at least 2"),
             _ => Ok(()),
         }
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::fitted::{Ranking, Scratch, SimilarityWeightedEloEstimator};
 use crate::estimators::realized::{Worth, best_model, last_best};
 use crate::neighbors::normalized;
+use crate::ranges::out_of_range;
 
 /// What is tried for gamma: the first is RouteLLM's.
 const GAMMAS: [f64; 5] = [10.0, 1e2, 1e4, 1e8, 1e16];
@@ -54,20 +55,15 @@ impl PluginConfig for SimilarityWeightedEloConfig {
 impl SimilarityWeightedEloConfig {
     /// Checks what a configuration built in code may get wrong; one that is read from a file is checked by its schema.
     fn check(&self) -> Result<()> {
-        let fail = |field: &str, value: &dyn std::fmt::Display, allowed: &str| {
-            Err(Error::new(ErrorKind::Config, format!("{value} is out of range"))
-                .at_field(field)
-                .help(format!("allowed: {allowed}")))
-        };
         match self.gamma {
-            Some(gamma) if !(1.0..=1e30).contains(&gamma) => return fail("gamma", &gamma, "1 to 1e30"),
+            Some(gamma) if !(1.0..=1e30).contains(&gamma) => return out_of_range("gamma", &gamma, "1 to 1e30"),
             _ => {}
         }
         if !(0.01..=1e6).contains(&self.shrinkage) {
-            return fail("shrinkage", &self.shrinkage, "0.01 to 1000000");
+            return out_of_range("shrinkage", &self.shrinkage, "0.01 to 1000000");
         }
         if self.folds < 2 {
-            return fail("folds", &self.folds, "at least 2");
+            return out_of_range("folds", &self.folds, "at least 2");
         }
         Ok(())
     }

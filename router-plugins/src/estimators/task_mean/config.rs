@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::estimators::task_mean::fit;
 use crate::estimators::task_mean::fitted::TaskMeanEstimator;
+use crate::ranges::out_of_range;
 
 /// How a prompt's task distribution is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -51,9 +52,7 @@ impl QualityEstimator for TaskMeanConfig {
         if let Some(shrinkage) = self.shrinkage
             && (!shrinkage.is_finite() || shrinkage < 0.0)
         {
-            return Err(Error::new(ErrorKind::Config, format!("{shrinkage} is out of range"))
-                .at_field("shrinkage")
-                .help("allowed: a finite number, at least 0"));
+            return out_of_range("shrinkage", &shrinkage, "a finite number, at least 0");
         }
         if tasks.assigned().len() != set.len() {
             return Err(Error::shape("prompts of a task map", set.len(), tasks.assigned().len()));

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::boost;
 use super::fitted::TreesEstimator;
+use crate::ranges::out_of_range;
 
 /// Parameters of the `trees` estimator; see the [module](super).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -53,28 +54,23 @@ impl PluginConfig for TreesConfig {
 impl TreesConfig {
     /// Checks what a configuration built in code may get wrong; one that is read from a file is checked by its schema.
     fn check(&self) -> Result<()> {
-        let fail = |field: &str, value: &dyn std::fmt::Display, allowed: &str| {
-            Err(Error::new(ErrorKind::Config, format!("{value} is out of range"))
-                .at_field(field)
-                .help(format!("allowed: {allowed}")))
-        };
         for (field, value) in
             [("trees", self.trees.unwrap_or(1)), ("depth", self.depth), ("minimum_leaf", self.minimum_leaf)]
         {
             if value == 0 {
-                return fail(field, &0, "at least 1");
+                return out_of_range(field, &0, "at least 1");
             }
         }
         for (field, value) in [("learning_rate", self.learning_rate), ("features", self.features)] {
             if !(0.001..=1.0).contains(&value) {
-                return fail(field, &value, "0.001 to 1");
+                return out_of_range(field, &value, "0.001 to 1");
             }
         }
         if !(1e-6..=1e6).contains(&self.penalty) {
-            return fail("penalty", &self.penalty, "0.000001 to 1000000");
+            return out_of_range("penalty", &self.penalty, "0.000001 to 1000000");
         }
         if !(2..=256).contains(&self.bins) {
-            return fail("bins", &self.bins, "2 to 256");
+            return out_of_range("bins", &self.bins, "2 to 256");
         }
         Ok(())
     }

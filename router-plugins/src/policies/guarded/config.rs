@@ -4,6 +4,8 @@ use router_core::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::ranges::out_of_range;
+
 /// Parameters of the `guarded` policy; see the [module](super).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -36,14 +38,11 @@ impl GuardedConfig {
     /// # Errors
     /// [`ErrorKind::Config`] for a lambda that is negative or not finite, or a level outside [0, 1].
     pub(super) fn check(&self) -> Result<()> {
-        let fail = |field: &str, value: f64, allowed: &str| {
-            Err(Error::new(ErrorKind::Config, format!("{value} is out of range")).at_field(field).help(allowed))
-        };
         if !self.lambda.is_finite() || self.lambda < 0.0 {
-            return fail("lambda", self.lambda, "allowed: a finite number, at least 0");
+            return out_of_range("lambda", &self.lambda, "a finite number, at least 0");
         }
         if !(0.0..=1.0).contains(&self.level) {
-            return fail("level", self.level, "allowed: at least 0 and at most 1");
+            return out_of_range("level", &self.level, "at least 0 and at most 1");
         }
         Ok(())
     }
