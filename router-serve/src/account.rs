@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::StatusCode;
+use hyper::header::HeaderMap;
 use router_core::Prompt;
+use tracing::{Span, field};
 use uuid::Uuid;
 
 use crate::clients::{Client, Spending};
@@ -16,6 +18,7 @@ use crate::metrics::{Ended, Metrics};
 use crate::overview::Overview;
 use crate::records::{Attempt, Record, Recorder};
 use crate::stream::Usage;
+use crate::trace;
 use crate::upstream::Permit;
 
 /// How a request ended.
@@ -96,13 +99,24 @@ pub(crate) struct Account {
     /// The models that might take the request.
     eligible: Vec<Arc<Served>>,
     is_finished: bool,
+    span: Span,
     /// The request's place among those under way, held until it ends.
     _place: Permit,
 }
 
 impl Account {
-    /// Opens the account of a request on `surface`.
-    pub(crate) fn open(ledger: &Ledger, surface: &'static str, client: Option<Arc<Client>>, place: Permit) -> Self {
+    /// Opens the account of a request on `surface`, whose client sent `headers`.
+    pub(crate) fn open(
+        ledger: &Ledger,
+        surface: &'static str,
+        headers: &HeaderMap,
+        client: Option<Arc<Client>>,
+        place: Permit,
+    ) -> Self {
+        let span = trace::request(surface, headers);
+        if let Some(client) = &client {
+            span.record("router.client", client.name.as_str());
+        }
         Self {
             ledger: ledger.clone(),
             surface,
@@ -114,6 +128,7 @@ impl Account {
             record: None,
             eligible: Vec::new(),
             is_finished: false,
+            span,
             _place: place,
         }
     }
@@ -121,6 +136,11 @@ impl Account {
     /// Names the request: the decision's id where there was one.
     pub(crate) fn id(&self) -> Uuid {
         self.id
+    }
+
+    /// The request's span, the parent of those of its parts.
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
     }
 
     pub(crate) fn client(&self) -> Option<&str> {
@@ -156,7 +176,12 @@ impl Account {
             .routed(which)
             .record(decided, self.surface, asked_for)
             .map(|record| Box::new(Record { prompt, ..record }));
+        self.span.record("router.decision", field::display(self.id)).record("gen_ai.request.model", asked_for);
+        if let Some(task) = decided.task {
+            self.span.record("router.task", field::display(task));
+        }
         if let Some(record) = &self.record {
+            self.span.record("router.model", record.model.as_str());
             self.ledger.metrics.decided(&record.model, decided.task, decided.time);
             self.ledger.overview.decided(record);
             self.eligible = live.served_among(&record.eligible);
@@ -169,6 +194,7 @@ impl Account {
 
     /// The client named a model that the router does not know.
     pub(crate) fn named(&mut self, served: &Served, prompt: Option<String>) {
+        self.span.record("gen_ai.request.model", served.model.name.as_str());
         let record = Record::of_named(self.id, self.surface, &served.model.name);
         self.record = Some(Box::new(Record { prompt, ..record }));
     }
@@ -204,6 +230,7 @@ impl Account {
         self.is_finished = true;
         let time = self.start.elapsed();
         let cost_usd = usage.zip(self.served.as_ref()).and_then(|(usage, served)| usage.cost_usd(&served.model));
+        self.ended(outcome, status, usage, cost_usd);
         self.ledger.metrics.ended(&Ended {
             surface: self.surface,
             outcome: outcome.label(),
@@ -236,6 +263,31 @@ impl Account {
         self.ledger.overview.answered(&record, first_byte, self.eligible.iter().map(|served| &served.model));
         if let Some(recorder) = &self.ledger.recorder {
             recorder.record(*record);
+        }
+    }
+}
+
+impl Account {
+    /// Tells the request's span how it ended.
+    fn ended(&self, outcome: Outcome, status: StatusCode, usage: Option<Usage>, cost_usd: Option<f64>) {
+        let span = &self.span;
+        if span.is_disabled() {
+            return;
+        }
+        span.record("router.outcome", outcome.label()).record("http.response.status_code", i64::from(status.as_u16()));
+        if status.is_server_error() || matches!(outcome, Outcome::Broken(_)) {
+            span.record("otel.status_code", "ERROR");
+        }
+        if let Some(served) = self.served.as_ref().filter(|_| outcome != Outcome::Refused) {
+            span.record("gen_ai.response.model", served.model.name.as_str());
+        }
+        if let Some(usage) = usage {
+            // OpenTelemetry has no unsigned numbers.
+            span.record("gen_ai.usage.input_tokens", usage.input_tokens as i64)
+                .record("gen_ai.usage.output_tokens", usage.output_tokens as i64);
+        }
+        if let Some(cost) = cost_usd {
+            span.record("router.cost_usd", cost);
         }
     }
 }

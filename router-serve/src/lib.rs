@@ -13,6 +13,7 @@
 //! - `clients`: keys and budgets; `conversations`: which model answered last
 //! - `account`, `metrics`, `overview` (what the dashboard shows): what became of each request
 //! - [`records`]: the same, kept in SQLite or PostgreSQL
+//! - `trace`: spans of the same, for OpenTelemetry or whatever else listens to [`tracing`]
 //!
 //! ```no_run
 //! # async fn example(router: router_core::Router) -> router_core::Result<()> {
@@ -42,6 +43,7 @@ pub mod records;
 mod routed;
 mod server;
 mod stream;
+mod trace;
 mod upstream;
 
 pub use config::ServeConfig;

@@ -12,7 +12,7 @@ use crate::arguments::Serve;
 use crate::logging;
 
 pub(super) fn run(arguments: &Serve, session: &mut Session) -> Result<()> {
-    logging::start(session.output.is_quiet());
+    let _logging = logging::start(session.output.is_quiet())?;
     let (artifact, config) = (arguments.router.clone(), arguments.config.clone());
     let loader: Loader = Arc::new(move || Setup::load(&artifact, &config, &Registry::collected()?));
     let runtime = tokio::runtime::Builder::new_multi_thread()

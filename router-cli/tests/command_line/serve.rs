@@ -1,7 +1,7 @@
 //! The gateway as a process: where it listens, what it decides, how it ends.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -36,11 +36,17 @@ pub(crate) struct Serving {
 
 impl Serving {
     pub(crate) fn start(config: &str) -> Self {
+        Self::start_in(config, &[])
+    }
+
+    /// Starts it with further variables in its environment.
+    fn start_in(config: &str, environment: &[(&str, &str)]) -> Self {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("serve.toml");
         fs::write(&path, config).unwrap();
         let mut process = Command::new(assert_cmd::cargo::cargo_bin!("router"))
             .current_dir(fitted())
+            .envs(environment.iter().copied())
             .args(["serve", "--router", "artifact", "--listen", "127.0.0.1:0", "--config"])
             .arg(&path)
             .stdout(Stdio::piped())
@@ -152,6 +158,63 @@ fn it_stops_when_it_is_told_to() {
     assert!(log.contains("stopping"), "{log}");
 }
 
+/// Takes one request at a time, keeps what it was sent, and answers that all is well.
+fn collector() -> (String, std::sync::Arc<std::sync::Mutex<Vec<Vec<u8>>>>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let taken = std::sync::Arc::<std::sync::Mutex<Vec<Vec<u8>>>>::default();
+    let kept = std::sync::Arc::clone(&taken);
+    std::thread::spawn(move || {
+        while let Ok((stream, _)) = listener.accept() {
+            let mut reader = BufReader::new(stream);
+            let mut came = Vec::new();
+            let mut length = 0;
+            loop {
+                let mut line = String::new();
+                reader.read_line(&mut line).unwrap();
+                let lower = line.to_ascii_lowercase();
+                if let Some(value) = lower.strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+                came.extend_from_slice(lower.as_bytes());
+                if line.trim().is_empty() {
+                    break;
+                }
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            came.extend(body);
+            kept.lock().unwrap().push(came);
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            reader.get_mut().write_all(answer).unwrap();
+        }
+    });
+    (address, taken)
+}
+
+#[test]
+fn traces_go_to_the_collector_that_the_environment_names() {
+    let (address, taken) = collector();
+    let environment = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", address.as_str()),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-planted=of-the-collector"),
+        ("OTEL_SERVICE_NAME", "our-gateway"),
+    ];
+    let mut serving = Serving::start_in(CONFIG, &environment);
+    let (_, answered) = serving.post("/v1/route", &json!({ "prompt": "a secret garden" }));
+    assert!(answered["decision_id"].is_string(), "{answered}");
+    let told = Command::new("kill").args(["-TERM", &serving.process.id().to_string()]).status().unwrap();
+    assert!(told.success());
+    assert_eq!(serving.process.wait().unwrap().code(), Some(0));
+    // Strings are in a message of protocol buffers as they are.
+    let sent: Vec<u8> = taken.lock().unwrap().concat();
+    let holds = |text: &str| sent.windows(text.len()).any(|bytes| bytes == text.as_bytes());
+    for text in ["post /v1/traces", "x-planted: of-the-collector", "our-gateway", "route", "decide", "router.outcome"] {
+        assert!(holds(text), "{text}: {}", String::from_utf8_lossy(&sent));
+    }
+    assert!(!holds("secret garden"));
+}
+
 #[test]
 fn what_was_acknowledged_survives_a_kill() {
     let directory = TempDir::new().unwrap();
@@ -237,4 +300,11 @@ fn mistakes_of_the_configuration_end_with_status_two() {
         let said = try_it(&config);
         assert!(said.contains(message) && said.contains("status 2"), "{said}");
     }
+    let output = router_in(directory.path())
+        .args(["serve", "--router", artifact, "--config", "serve.toml"])
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", "not an address")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && said.contains("OTEL_EXPORTER_OTLP_ENDPOINT is the address"), "{said}");
 }

@@ -10,6 +10,7 @@ use crate::clock::{self, Instant, seconds};
 use crate::config::Api;
 use crate::dispatch::Call;
 use crate::stream::{Chunk, ChunkKind, Events, Usage, read_whole};
+use crate::trace;
 use crate::upstream::{Failure, Upstream};
 
 /// Bytes of a refusal's body that are read.
@@ -36,6 +37,7 @@ pub(super) async fn ask(call: &Call, upstream: &Upstream) -> Result<Asked, Failu
     if call.is_streamed {
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
     }
+    trace::pass_on(&mut headers);
     let body = body(call, config.ask_usage);
     let response = tokio::time::timeout_at(first_byte, upstream.client.post(call.api.path(), body, &headers))
         .await

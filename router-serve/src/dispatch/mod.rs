@@ -12,6 +12,7 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderValue};
 use serde_json::{Map, Value};
+use tracing::Instrument as _;
 
 use crate::account::{ANSWERED, Account};
 use crate::clock;
@@ -19,6 +20,7 @@ use crate::config::Api;
 use crate::error::Refusal;
 use crate::live::Served;
 use crate::stream::{Unfinished, Usage};
+use crate::trace;
 use crate::upstream::{Failure, Upstream};
 use ask::{Asked, ask};
 
@@ -73,8 +75,14 @@ pub(crate) async fn dispatch(
     for served in models {
         for (upstream, name) in served.places(call.api) {
             let start = clock::now();
-            let attempt = attempt(call, upstream, name).await;
+            let span = trace::attempt(account.span(), &upstream.config.name, &served.model.name);
+            let attempt = attempt(call, upstream, name).instrument(span.clone()).await;
             let outcome = attempt.as_ref().err().map_or(ANSWERED, Failure::label);
+            span.record("router.outcome", outcome);
+            if attempt.is_err() {
+                span.record("otel.status_code", "ERROR");
+            }
+            drop(span);
             account.attempted(served, &upstream.config.name, outcome, start.elapsed());
             let failure = match attempt {
                 Ok(answer) => {

@@ -29,7 +29,7 @@ pub(super) async fn admit(
         gateway.ledger.metrics.turned_away(surface, 503);
         return Err(Refusal::busy("too many requests are under way"));
     };
-    let mut account = Account::open(&gateway.ledger, surface, client, place);
+    let mut account = Account::open(&gateway.ledger, surface, request.headers(), client, place);
     match body(gateway, request).await {
         Ok(body) => Ok((account, body)),
         Err(refusal) => Err(refuse(&mut account, refusal)),

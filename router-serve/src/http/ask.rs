@@ -12,6 +12,7 @@ use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderVa
 use hyper::{Request, StatusCode};
 use router_core::types::constraints::ExpectedCall;
 use router_core::{Constraints, Error, ErrorKind, ModelPool, TaskId};
+use tracing::Instrument as _;
 
 use crate::account::{Account, Outcome};
 use crate::config::Api;
@@ -24,6 +25,7 @@ use crate::http::admit::{admit, refuse};
 use crate::live::{Chooser, Live, Served, Which};
 use crate::routed::Routed;
 use crate::stream::Relay;
+use crate::trace;
 
 const MODEL: HeaderName = HeaderName::from_static("x-router-model");
 const TASK: HeaderName = HeaderName::from_static("x-router-task");
@@ -112,8 +114,8 @@ async fn answer(
                 router_core::Request { constraints: routed.known(request.constraints.clone()), ..request.clone() };
             // In the middle of a conversation another model would throw its prompt cache away.
             let exploration = previous.is_none().then(|| live.config.exploration.exploration());
-            let mut decided =
-                gateway.decide(routed, vec![Asked { request: known, previous, exploration }], false).await?;
+            let asked = vec![Asked { request: known, previous, exploration }];
+            let mut decided = gateway.decide(routed, asked, false).instrument(trace::decision(account.span())).await?;
             let decided = decided.pop().ok_or_else(Refusal::internal)?;
             let models = order(live, routed, &decided);
             if models.is_empty() {

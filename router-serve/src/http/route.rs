@@ -11,15 +11,17 @@ use router_core::pipeline::Explanation;
 use router_core::{Constraints, Error, ErrorKind, Request as Asked, Result, TaskCard};
 use serde::Serialize;
 use serde_json::Value;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
-use crate::account::Outcome;
+use crate::account::{Account, Outcome};
 use crate::config::{AUTO, Api};
 use crate::decide::Decided;
 use crate::error::Refusal;
 use crate::gateway::Gateway;
 use crate::http::admit::{admit, refuse};
 use crate::live::{Chooser, Live, Which};
+use crate::trace;
 
 /// Most prompts of one request.
 const MOST: usize = 1024;
@@ -54,7 +56,7 @@ pub(super) async fn route(State(gateway): State<Arc<Gateway>>, request: Request<
         Err(refusal) => return refusal.into_response(),
     };
     let live = gateway.live();
-    match answer(&gateway, &live, account.client(), &body).await {
+    match answer(&gateway, &live, &account, &body).await {
         Ok(response) => {
             account.finish(Outcome::Answered, StatusCode::OK, None);
             response
@@ -67,7 +69,7 @@ pub(super) async fn route(State(gateway): State<Arc<Gateway>>, request: Request<
 async fn answer(
     gateway: &Gateway,
     live: &Live,
-    client: Option<&str>,
+    account: &Account,
     body: &[u8],
 ) -> std::result::Result<Response, Refusal> {
     let refuse = |error: Error| Refusal::of_request(&error);
@@ -99,9 +101,10 @@ async fn answer(
         .map_err(refuse)?;
     let (names, requests): (Vec<String>, Vec<Asked>) = requests.into_iter().unzip();
     let asked = requests.iter().cloned().map(Into::into).collect();
-    let decided = gateway.decide(live.routed(Which::Primary), asked, true).await?;
+    let deciding = gateway.decide(live.routed(Which::Primary), asked, true);
+    let decided = deciding.instrument(trace::decision(account.span())).await?;
     for ((decided, request), name) in decided.iter().zip(&requests).zip(&names) {
-        gateway.ledger.decided(live, decided, name, &request.prompt, client);
+        gateway.ledger.decided(live, decided, name, &request.prompt, account.client());
     }
     let mut told =
         decided.into_iter().zip(&requests).map(|(decided, request)| tell(live, decided, &request.constraints));

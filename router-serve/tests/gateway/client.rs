@@ -59,11 +59,18 @@ impl Answer {
 pub(crate) struct Client {
     inner: Inner<HttpConnector, Full<Bytes>>,
     base: String,
+    headers: HeaderMap,
 }
 
 impl Client {
     pub(crate) fn new(base: String) -> Self {
-        Self { inner: Inner::builder(TokioExecutor::new()).build_http(), base }
+        Self { inner: Inner::builder(TokioExecutor::new()).build_http(), base, headers: HeaderMap::new() }
+    }
+
+    /// The same that sends a further header with every request.
+    pub(crate) fn with_header(mut self, name: &'static str, value: &'static str) -> Self {
+        self.headers.insert(name, value.parse().unwrap());
+        self
     }
 
     pub(crate) fn base(&self) -> &str {
@@ -72,13 +79,14 @@ impl Client {
 
     /// The head of an answer; its body is still to come.
     pub(crate) async fn begin(&self, method: Method, path: &str, body: Bytes) -> Response<Incoming> {
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
             .header("content-type", "application/json")
             .header("authorization", "Bearer the-key-of-a-client")
             .body(Full::new(body))
             .unwrap();
+        request.headers_mut().extend(self.headers.clone());
         self.inner.request(request).await.unwrap()
     }
 

@@ -21,4 +21,7 @@ mod records;
 mod reload;
 mod secrets;
 mod surface;
+mod tls;
+#[cfg(feature = "opentelemetry")]
+mod traces;
 mod world;

@@ -92,6 +92,10 @@ impl Mock {
         format!("http://127.0.0.1:{}/v1", self.port)
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The requests that came.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.state.lock().unwrap().seen.clone()
