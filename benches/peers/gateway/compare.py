@@ -37,10 +37,9 @@ def wait_for(url, process, seconds=180):
     sys.exit(f"{url} does not answer")
 
 
-def models_of(artifact, target):
-    said = subprocess.run([Path(target) / "router", "tasks", "--router", artifact, "--json"], capture_output=True, text=True, check=True)
-    document = json.loads(said.stdout)
-    return [model["name"] if isinstance(model, dict) else model for model in document["models"]]
+def models_of(artifact):
+    manifest = json.loads((Path(artifact) / "manifest.json").read_text())
+    return [model["model"] for model in manifest["models"]]
 
 
 def resident(pid):
@@ -76,8 +75,8 @@ class Processes:
 
 
 def serve(processes, name, artifact, upstream, target):
-    config = f'[[upstreams]]\nname = "mock"\nbase_url = "{upstream}"\n'
-    for model in models_of(artifact, target):
+    config = f'[[upstreams]]\nname = "mock"\nbase_url = "{upstream}"\nconcurrency = 1024\nqueue = 1024\n'
+    for model in models_of(artifact):
         config += f'[[models]]\nmodel = "{model}"\nserved_by = [{{ upstream = "mock" }}]\n'
     path = processes.folder / f"{name}.toml"
     path.write_text(config)
@@ -96,7 +95,8 @@ def serve_litellm(processes, upstream):
     )
     port = free_port()
     program = Path(sys.executable).parent / "litellm"
-    environment = {**os.environ, "LITELLM_LOG": "ERROR"}
+    # Neither gateway asks for a key here.
+    environment = {**os.environ, "LITELLM_LOG": "ERROR", "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true"}
     process = processes.start("litellm", [program, "--config", path, "--host", "127.0.0.1", "--port", port], env=environment)
     wait_for(f"http://127.0.0.1:{port}/health/liveliness", process)
     return process, f"http://127.0.0.1:{port}/v1/chat/completions"
@@ -119,8 +119,10 @@ def tell(found, names, rates):
     for rate in rates:
         of = lambda name, field: [one["at_rate"][field] for one in found if one.get("rate") == rate and one["target"] == name]  # noqa: E731
         for name in names:
+            if not of(name, "due"):
+                continue
             row = [f"{rate:g}/s", name]
-            for field in ("p50_milliseconds", "p99_milliseconds"):
+            for field in ("p50_milliseconds", "p90_milliseconds", "p99_milliseconds"):
                 values, direct = of(name, field), of("direct", field)
                 if any(value is None for value in values):
                     row += ["none", ""]
@@ -129,13 +131,16 @@ def tell(found, names, rates):
                 row += [f"{statistics.median(values):.2f}", f"{statistics.median(over):+.2f}"]
             due, answered = sum(of(name, "due")), sum(of(name, "answered"))
             rows.append([*row, f"{100 * answered / due:.1f}%"])
-    table(["rate", "through", "p50, ms", "over direct", "p99, ms", "over direct", "answered"], rows)
+    table(["rate", "through", "p50, ms", "over direct", "p90, ms", "over direct", "p99, ms", "over direct", "answered"], rows)
+    if not any("throughput" in one for one in found):
+        return
     rows = []
     carried = {name: [one["throughput"]["per_second"] for one in found if one["target"] == name and "throughput" in one] for name in names}
     for name in names:
         ratios = [ours / value for ours, value in zip(carried[names[1]], carried[name])]
-        rows.append([name, f"{statistics.median(carried[name]):.0f}", f"{statistics.median(ratios):.1f}"])
-    table(["through", "requests/s", f"`{names[1]}` / this"], rows)
+        failed = sum(one["throughput"]["failed"] for one in found if one["target"] == name and "throughput" in one)
+        rows.append([name, f"{statistics.median(carried[name]):.0f}", f"{statistics.median(ratios):.1f}", failed])
+    table(["through", "requests/s", f"`{names[1]}` / this", "failed"], rows)
 
 
 def main():
@@ -143,9 +148,10 @@ def main():
     parser.add_argument("--router", action="append", required=True, help="ARTIFACT or NAME=ARTIFACT")
     parser.add_argument("--milliseconds", type=float, default=20, help="latency of the upstream")
     parser.add_argument("--rates", type=float, nargs="*", default=[100, 500, 1000])
+    parser.add_argument("--slow-rate", type=float, default=20, help="the rate at which LiteLLM is asked, which carries little more")
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--connections", type=int, default=256)
     parser.add_argument("--fresh", action="store_true", help="every prompt is new")
     parser.add_argument("--memory", type=int, help="requests through the first router, and its memory on the way")
     parser.add_argument("--no-litellm", action="store_true")
@@ -176,8 +182,16 @@ def main():
             "targets": targets, "rates": arguments.rates, "seconds": arguments.seconds, "rounds": arguments.rounds,
             "connections": arguments.connections, "fresh": arguments.fresh,
         }
-        found = list(load(plan, target))
-        tell(found, [target["name"] for target in targets], arguments.rates)
+        names = [target["name"] for target in targets]
+        rates = list(arguments.rates)
+        if arguments.no_litellm:
+            found = list(load(plan, target))
+        else:
+            # Beyond what it carries its requests would wait for one another, and those of the next measurement for them.
+            found = list(load({**plan, "rates": [arguments.slow_rate]}, target))
+            found += load({**plan, "targets": targets[:-1], "connections": 0}, target)
+            rates.insert(0, arguments.slow_rate)
+        tell(found, names, rates)
         for process, target in zip(gateways, targets[1:]):
             print(f"memory of {target['name']} at the end: {resident(process.pid):.0f} MiB")
 
