@@ -6,8 +6,10 @@
 //! - [`config`]: upstreams, models, pools, limits, in TOML
 //! - `decide`: a request as the router's query; decisions on threads of their own where the encoder is slow
 //! - `upstream`: client, circuit breaker and bounded queue of each upstream
+//! - `plan`: which models are asked in which order, and what they are sent
 //! - `dispatch`: the chosen model, then the fallback, until one answers
 //! - `stream`: answers passed through, event by event
+//! - `admission`: whose a request is, and its place among those under way
 //! - `http`: the surface, a file each
 //! - `live`: what the gateway works with at one time; `routed`: a router that decides here; `gateway`: what all requests share
 //! - `clients`: keys and budgets; `conversations`: which model answered last
@@ -27,6 +29,7 @@
 pub mod config;
 
 mod account;
+mod admission;
 mod clients;
 mod clock;
 mod conversations;
@@ -34,10 +37,12 @@ mod decide;
 mod dispatch;
 mod error;
 mod gateway;
+mod headers;
 mod http;
 mod live;
 mod metrics;
 mod overview;
+mod plan;
 pub mod records;
 mod routed;
 mod server;

@@ -14,11 +14,12 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::account::Outcome;
+use crate::admission::refuse;
 use crate::config::{AUTO, Api};
 use crate::decide::Decided;
 use crate::error::Refusal;
 use crate::gateway::Gateway;
-use crate::http::admit::{admit, refuse};
+use crate::http::admit::admit;
 use crate::live::{Chooser, Live, Which};
 
 /// Most prompts of one request.
