@@ -11,6 +11,7 @@
 //! - `stream`: answers passed through, event by event
 //! - `admission`: whose a request is, and its place among those under way
 //! - `http`: the surface, a file each
+//! - `ext_proc`, with the feature `ext-proc`: the same decisions for an Envoy that sends the requests itself
 //! - `live`: what the gateway works with at one time; `routed`: a router that decides here; `gateway`: what all requests share
 //! - `clients`: keys and budgets; `conversations`: which model answered last
 //! - `account`, `metrics`, `overview` (what the dashboard shows): what became of each request
@@ -36,6 +37,8 @@ mod conversations;
 mod decide;
 mod dispatch;
 mod error;
+#[cfg(feature = "ext-proc")]
+mod ext_proc;
 mod gateway;
 mod headers;
 mod http;
