@@ -20,7 +20,7 @@ use router_core::{RouterConfig, UnfittedRouter};
 use crate::world::{files, router_in};
 
 /// Commands that are read and not run: how they begin, and why.
-const NOT_RUN: [(&str, &str); 18] = [
+const NOT_RUN: [(&str, &str); 19] = [
     ("router embedder fetch", "downloads a model"),
     ("router embedder check", "needs a downloaded model"),
     ("router onboard", "needs the answers of a new model; tests/command_line/onboard.rs runs it"),
@@ -34,6 +34,7 @@ const NOT_RUN: [(&str, &str); 18] = [
     ("export CARGO_TARGET_DIR", "a setting of the reader's shell"),
     ("python -c", "needs pandas"),
     ("router serve", "serves until it is ended; router-serve's tests run it"),
+    ("envoy ", "Envoy, which router-serve's tests run with this configuration"),
     ("router data import --format records", "needs what a gateway recorded; tests/command_line/records.rs runs it"),
     ("router report", "needs what a gateway recorded; tests/command_line/records.rs runs it"),
     ("OTEL_EXPORTER_OTLP_ENDPOINT", "serves until it is ended; tests/command_line/serve.rs runs it"),

@@ -4,16 +4,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::StatusCode;
-use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use hyper::header::{AUTHORIZATION, HeaderMap};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq as _};
 
 use crate::config::ClientConfig;
 use crate::error::Refusal;
 use crate::records::now_milliseconds;
-
-/// Where clients of Anthropic's interface have their key.
-const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+use crate::upstream::API_KEY;
 
 const DAY: i64 = 86_400_000;
 
@@ -49,7 +47,7 @@ impl Clients {
     /// # Errors
     /// 401 without a key, or with that of nobody.
     pub(crate) fn of(&self, headers: &HeaderMap) -> Result<Option<Arc<Client>>, Refusal> {
-        if self.0.is_empty() {
+        if self.is_empty() {
             return Ok(None);
         }
         let refused = |message| Refusal::new(StatusCode::UNAUTHORIZED, "invalid_api_key", message);
@@ -57,6 +55,11 @@ impl Clients {
             return Err(refused("the request brings no key: Authorization: Bearer KEY"));
         };
         self.find(&key).map(Some).ok_or_else(|| refused("the key is nobody's"))
+    }
+
+    /// Whether everybody may ask.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Compares with every client in a time that does not depend on where, or whether, the key is found.
@@ -144,7 +147,7 @@ impl Spending {
 
 #[cfg(test)]
 mod tests {
-    use hyper::header::HeaderValue;
+    use hyper::header::{HeaderName, HeaderValue};
 
     use super::*;
 

@@ -8,7 +8,7 @@ use router_core::{Error, ErrorKind, Result};
 use sha2::{Digest as _, Sha256};
 
 /// The header that names a conversation, where the field `router.conversation` does not.
-const CONVERSATION: HeaderName = HeaderName::from_static("x-router-conversation");
+pub(crate) const CONVERSATION: HeaderName = HeaderName::from_static("x-router-conversation");
 
 /// Most bytes of a conversation's name.
 const NAME_BYTES: usize = 512;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
-use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use router_core::{Error, ErrorKind};
 use serde_json::{Value, json};
 
@@ -50,6 +50,18 @@ impl Refusal {
         self
     }
 
+    /// The headers that go with the document.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let is_nobodys = self.status == StatusCode::UNAUTHORIZED;
+        [
+            Some((CONTENT_TYPE, HeaderValue::from_static("application/json"))),
+            self.retry_after.clone().map(|value| (RETRY_AFTER, value)),
+            is_nobodys.then(|| (WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
     /// The document that says it.
     pub(crate) fn document(&self) -> Value {
         let kind = match self.status.as_u16() {
@@ -83,13 +95,7 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::from(self.document().to_string()));
         *response.status_mut() = self.status;
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(retry_after) = self.retry_after {
-            response.headers_mut().insert(RETRY_AFTER, retry_after);
-        }
-        if self.status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
+        response.headers_mut().extend(self.headers());
         response
     }
 }

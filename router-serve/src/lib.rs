@@ -6,9 +6,12 @@
 //! - [`config`]: upstreams, models, pools, limits, in TOML
 //! - `decide`: a request as the router's query; decisions on threads of their own where the encoder is slow
 //! - `upstream`: client, circuit breaker and bounded queue of each upstream
+//! - `plan`: which models are asked in which order, and what they are sent
 //! - `dispatch`: the chosen model, then the fallback, until one answers
 //! - `stream`: answers passed through, event by event
+//! - `admission`: whose a request is, and its place among those under way
 //! - `http`: the surface, a file each
+//! - `ext_proc`, with the feature `ext-proc`: the same decisions for an Envoy that sends the requests itself
 //! - `live`: what the gateway works with at one time; `routed`: a router that decides here; `gateway`: what all requests share
 //! - `clients`: keys and budgets; `conversations`: which model answered last
 //! - `account`, `metrics`, `overview` (what the dashboard shows): what became of each request
@@ -28,17 +31,22 @@
 pub mod config;
 
 mod account;
+mod admission;
 mod clients;
 mod clock;
 mod conversations;
 mod decide;
 mod dispatch;
 mod error;
+#[cfg(feature = "ext-proc")]
+mod ext_proc;
 mod gateway;
+mod headers;
 mod http;
 mod live;
 mod metrics;
 mod overview;
+mod plan;
 pub mod records;
 mod routed;
 mod server;

@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use router_core::{Error, ErrorKind, Result};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::clock::seconds;
 use crate::gateway::Gateway;
@@ -25,10 +26,31 @@ const NO_ROOM: Duration = Duration::from_millis(50);
 /// How long the records may take to be written at the end.
 const FLUSH: Duration = Duration::from_secs(10);
 
+/// What is served beside HTTP, at an address of its own.
+#[cfg_attr(not(feature = "ext-proc"), expect(dead_code, reason = "nothing is served beside without a feature"))]
+pub(crate) struct Beside {
+    pub(crate) address: SocketAddr,
+    /// Serves until it is told to stop, and ends when what is under way has.
+    pub(crate) run: Box<dyn FnOnce(oneshot::Receiver<()>) -> BoxFuture<'static, ()> + Send>,
+}
+
 /// A gateway that listens.
 pub struct Server {
     gateway: Arc<Gateway>,
     listener: TcpListener,
+    pub(crate) beside: Option<Beside>,
+}
+
+/// Listens at `address`.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] if that cannot be listened at.
+pub(crate) async fn listen(address: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|source| {
+        Error::new(ErrorKind::Usage, format!("cannot listen at {address}: {source}"))
+            .help("127.0.0.1:8080")
+            .caused_by(source)
+    })
 }
 
 impl Server {
@@ -37,12 +59,7 @@ impl Server {
     /// # Errors
     /// [`ErrorKind::Usage`] if that cannot be listened at.
     pub async fn bind(gateway: Gateway, address: &str) -> Result<Self> {
-        let listener = TcpListener::bind(address).await.map_err(|source| {
-            Error::new(ErrorKind::Usage, format!("cannot listen at {address}: {source}"))
-                .help("127.0.0.1:8080")
-                .caused_by(source)
-        })?;
-        Ok(Self { gateway: Arc::new(gateway), listener })
+        Ok(Self { gateway: Arc::new(gateway), listener: listen(address).await?, beside: None })
     }
 
     /// The gateway that it serves.
@@ -63,7 +80,9 @@ impl Server {
     /// Serves until `stop` is done. Then no connection is accepted any more, and answers under way may end within the time that the
     /// configuration gives them.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let Self { gateway, listener } = self;
+        let Self { gateway, listener, beside } = self;
+        let (stop_beside, beside_stops) = oneshot::channel();
+        let beside = beside.map(|beside| tokio::spawn((beside.run)(beside_stops)));
         let service = TowerToHyperService::new(routes(Arc::clone(&gateway)));
         let connections = Arc::new(Semaphore::new(gateway.server.connections));
         let graceful = GracefulShutdown::new();
@@ -102,9 +121,16 @@ impl Server {
             });
         }
         drop(listener);
+        drop(stop_beside);
         gateway.drain();
         tracing::info!(under_way = gateway.gate.inside(), "stopping");
-        if tokio::time::timeout(seconds(gateway.server.drain_seconds), graceful.shutdown()).await.is_err() {
+        let all_end = async {
+            graceful.shutdown().await;
+            if let Some(beside) = beside {
+                let _ = beside.await;
+            }
+        };
+        if tokio::time::timeout(seconds(gateway.server.drain_seconds), all_end).await.is_err() {
             tracing::warn!(under_way = gateway.gate.inside(), "answers under way were cut off");
         }
         if let Some(recorder) = &gateway.ledger.recorder

@@ -70,6 +70,7 @@ pub(crate) struct Route {
 Examples:
   router serve --router my-router --config serve.toml
   router serve --router my-router --config serve.toml --listen 0.0.0.0:8080
+  router serve --router my-router --config serve.toml --ext-proc 127.0.0.1:9000   # and Envoy sends
   curl -s localhost:8080/v1/chat/completions -H 'content-type: application/json' \\
     -d '{\"model\": \"auto\", \"messages\": [{\"role\": \"user\", \"content\": \"What is 17 * 23?\"}]}'
   curl -s localhost:8080/v1/route -d '{\"prompt\": \"What is 17 * 23?\"}'
@@ -89,6 +90,10 @@ pub(crate) struct Serve {
     /// Upstreams, models, pools and limits, in TOML
     #[arg(long, value_name = "TOML")]
     pub(crate) config: PathBuf,
+    /// Decide for an Envoy too, which sends the requests itself: its external processing (gRPC), at this address
+    #[cfg(feature = "ext-proc")]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) ext_proc: Option<String>,
     /// The address to listen at; port 0 is any free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub(crate) listen: String,

@@ -29,8 +29,23 @@ pub(super) fn run(arguments: &Serve, session: &mut Session) -> Result<()> {
         let gateway = Gateway::reloadable(loader).await?;
         let server = Server::bind(gateway, &arguments.listen).await?;
         let url = format!("http://{}", server.address()?);
-        session.output.document(&json!({ "listening": url }))?;
-        session.output.line(format_args!("listening on {url}"))?;
+        let mut document = serde_json::Map::from_iter([("listening".to_owned(), json!(url))]);
+        let mut lines = vec![format!("listening on {url}")];
+        #[cfg(feature = "ext-proc")]
+        let server = match &arguments.ext_proc {
+            None => server,
+            Some(address) => {
+                let server = server.with_ext_proc(address).await?;
+                let address = server.ext_proc_address().map(|address| address.to_string()).unwrap_or_default();
+                lines.push(format!("external processing for Envoy on {address}"));
+                document.insert("ext_proc".to_owned(), address.into());
+                server
+            }
+        };
+        session.output.document(&document)?;
+        for line in lines {
+            session.output.line(format_args!("{line}"))?;
+        }
         session.output.flush()?;
         let gateway = server.gateway();
         tokio::spawn(async move {

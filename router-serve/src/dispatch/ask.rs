@@ -7,11 +7,10 @@ use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::clock::{self, Instant, seconds};
-use crate::config::Api;
 use crate::dispatch::Call;
 use crate::stream::{Chunk, ChunkKind, Events, Usage, read_whole};
 use crate::trace;
-use crate::upstream::{Failure, Upstream};
+use crate::upstream::{Failure, Upstream, is_of_client};
 
 /// Bytes of a refusal's body that are read.
 const REFUSAL_BYTES: usize = 256 << 10;
@@ -24,11 +23,11 @@ pub(super) enum Asked {
     Stream { events: Events, first: Bytes, chunk: Chunk },
 }
 
-/// Calls `upstream` once.
+/// Calls `upstream` once, with `body`.
 ///
 /// # Errors
 /// A [`Failure`]: nothing that the client should see came back.
-pub(super) async fn ask(call: &Call, upstream: &Upstream) -> Result<Asked, Failure> {
+pub(super) async fn ask(call: &Call, body: Bytes, upstream: &Upstream) -> Result<Asked, Failure> {
     let config = &upstream.config;
     let start = clock::now();
     let (first_byte, deadline) = (start + seconds(config.first_byte_seconds), start + seconds(config.total_seconds));
@@ -38,7 +37,6 @@ pub(super) async fn ask(call: &Call, upstream: &Upstream) -> Result<Asked, Failu
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
     }
     trace::pass_on(&mut headers);
-    let body = body(call, config.ask_usage);
     let response = tokio::time::timeout_at(first_byte, upstream.client.post(call.api.path(), body, &headers))
         .await
         .map_err(|_| Failure::Timeout("to begin its answer"))??;
@@ -90,14 +88,7 @@ async fn begin(mut events: Events, first_byte: Instant) -> Result<Asked, Failure
 async fn refused(response: Response<Incoming>, upstream: &Upstream, deadline: Instant) -> Result<Asked, Failure> {
     let status = response.status();
     let retry_after = response.headers().get(RETRY_AFTER).cloned();
-    let is_of_client = matches!(
-        status,
-        StatusCode::BAD_REQUEST
-            | StatusCode::PAYLOAD_TOO_LARGE
-            | StatusCode::UNSUPPORTED_MEDIA_TYPE
-            | StatusCode::UNPROCESSABLE_ENTITY
-    );
-    if !is_of_client {
+    if !is_of_client(status) {
         return Err(Failure::Status { status, retry_after });
     }
     let said = read_whole(response.into_body(), REFUSAL_BYTES, &upstream.config, deadline).await?;
@@ -118,29 +109,4 @@ async fn refused(response: Response<Incoming>, upstream: &Upstream, deadline: In
     });
     let media_type = Some(HeaderValue::from_static("application/json"));
     Ok(Asked::Whole { status, media_type, body: document.to_string().into(), usage: None })
-}
-
-/// The body to send: the client's, and where streams are asked to tell what they were billed, that.
-fn body(call: &Call, ask_usage: bool) -> Bytes {
-    let ask_usage = ask_usage && call.is_streamed && call.api == Api::Chat;
-    let text = if ask_usage
-        && call
-            .body
-            .get("stream_options")
-            .is_none_or(|options| options.get("include_usage") != Some(&Value::Bool(true)))
-    {
-        let mut body = call.body.clone();
-        let options = body.entry("stream_options").or_insert_with(|| json!({}));
-        if !options.is_object() {
-            *options = json!({});
-        }
-        if let Some(options) = options.as_object_mut() {
-            options.insert("include_usage".to_owned(), true.into());
-        }
-        serde_json::to_vec(&body)
-    } else {
-        serde_json::to_vec(&call.body)
-    };
-    // A JSON value is always JSON.
-    text.unwrap_or_default().into()
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderValue};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tracing::Instrument as _;
 
 use crate::account::{ANSWERED, Account};
@@ -32,6 +32,34 @@ pub(crate) struct Call {
     /// The client's fields; the model's name is put in.
     pub(crate) body: Map<String, Value>,
     pub(crate) is_streamed: bool,
+}
+
+impl Call {
+    /// The body for an upstream that calls the model `name`: the client's, and where streams are asked to tell what they were billed, that.
+    pub(crate) fn body_for(&mut self, name: &str, ask_usage: bool) -> Bytes {
+        self.body.insert("model".to_owned(), name.into());
+        let ask_usage = ask_usage && self.is_streamed && self.api == Api::Chat;
+        let text = if ask_usage
+            && self
+                .body
+                .get("stream_options")
+                .is_none_or(|options| options.get("include_usage") != Some(&Value::Bool(true)))
+        {
+            let mut body = self.body.clone();
+            let options = body.entry("stream_options").or_insert_with(|| json!({}));
+            if !options.is_object() {
+                *options = json!({});
+            }
+            if let Some(options) = options.as_object_mut() {
+                options.insert("include_usage".to_owned(), true.into());
+            }
+            serde_json::to_vec(&body)
+        } else {
+            serde_json::to_vec(&self.body)
+        };
+        // A JSON value is always JSON.
+        text.unwrap_or_default().into()
+    }
 }
 
 /// What an upstream answered.
@@ -104,8 +132,8 @@ pub(crate) async fn dispatch(
 async fn attempt(call: &mut Call, upstream: &Arc<Upstream>, name: &str) -> Result<Answer, Failure> {
     let pass = upstream.breaker.pass(clock::now()).ok_or(Failure::Open)?;
     let permit = upstream.gate.enter().await.ok_or(Failure::Busy)?;
-    call.body.insert("model".to_owned(), name.into());
-    let asked = match ask(call, upstream).await {
+    let body = call.body_for(name, upstream.config.ask_usage);
+    let asked = match ask(call, body, upstream).await {
         Ok(asked) => asked,
         Err(failure) => {
             if failure.is_unwell() {

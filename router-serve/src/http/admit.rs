@@ -1,4 +1,4 @@
-//! Taking a request on: a place among those under way, and its body within its limits.
+//! Taking a request on that came by HTTP: its body within its limits.
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -6,6 +6,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::{Request, StatusCode};
 
 use crate::account::Account;
+use crate::admission::{enter, identify, refuse, too_large};
 use crate::clock::seconds;
 use crate::error::Refusal;
 use crate::gateway::Gateway;
@@ -20,26 +21,12 @@ pub(super) async fn admit(
     surface: &'static str,
     request: Request<Body>,
 ) -> Result<(Account, Bytes), Refusal> {
-    let client = gateway
-        .live()
-        .clients
-        .of(request.headers())
-        .inspect_err(|_| gateway.ledger.metrics.turned_away(surface, 401))?;
-    let Some(place) = gateway.gate.enter().await else {
-        gateway.ledger.metrics.turned_away(surface, 503);
-        return Err(Refusal::busy("too many requests are under way"));
-    };
-    let mut account = Account::open(&gateway.ledger, surface, request.headers(), client, place);
+    let client = identify(gateway, &gateway.live(), surface, request.headers())?;
+    let mut account = enter(gateway, surface, request.headers(), client).await?;
     match body(gateway, request).await {
         Ok(body) => Ok((account, body)),
         Err(refusal) => Err(refuse(&mut account, refusal)),
     }
-}
-
-/// Closes `account` with `refusal`.
-pub(super) fn refuse(account: &mut Account, refusal: Refusal) -> Refusal {
-    account.finish(crate::account::Outcome::Refused, refusal.status, None);
-    refusal
 }
 
 async fn body(gateway: &Gateway, request: Request<Body>) -> Result<Bytes, Refusal> {
@@ -47,11 +34,7 @@ async fn body(gateway: &Gateway, request: Request<Body>) -> Result<Bytes, Refusa
     let body = Limited::new(request.into_body(), limits.request_bytes);
     match tokio::time::timeout(seconds(limits.request_seconds), body.collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => Err(Refusal::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "request_too_large",
-            format!("the body is longer than {} bytes", limits.request_bytes),
-        )),
+        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_large(gateway)),
         Ok(Err(_)) => Err(Refusal::new(StatusCode::BAD_REQUEST, "invalid_request", "the body broke off")),
         Err(_) => Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the body took too long")),
     }

@@ -11,10 +11,11 @@ use router_core::{Error, ErrorKind};
 use serde_json::json;
 
 use crate::account::Outcome;
+use crate::admission::refuse;
 use crate::clock::seconds;
 use crate::error::Refusal;
 use crate::gateway::Gateway;
-use crate::http::admit::{admit, refuse};
+use crate::http::admit::admit;
 use crate::records::{Fate, Feedback};
 
 pub(super) async fn feed_back(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {

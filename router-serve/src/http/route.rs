@@ -15,11 +15,12 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::account::{Account, Outcome};
+use crate::admission::refuse;
 use crate::config::{AUTO, Api};
 use crate::decide::Decided;
 use crate::error::Refusal;
 use crate::gateway::Gateway;
-use crate::http::admit::{admit, refuse};
+use crate::http::admit::admit;
 use crate::live::{Chooser, Live, Which};
 use crate::trace;
 

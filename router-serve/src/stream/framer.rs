@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 /// Cuts bytes into events, of which each ends with an empty line (WHATWG HTML, server-sent events). Lines end with LF, CR LF or CR.
 /// Keeps at most one unfinished event.
 #[derive(Debug, Default)]
-pub(super) struct Framer {
+pub(crate) struct Framer {
     bytes: BytesMut,
     /// Up to where no event ends.
     seen: usize,
@@ -13,19 +13,19 @@ pub(super) struct Framer {
 
 impl Framer {
     /// Adds what came.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
     /// The next whole event, its empty line included.
-    pub(super) fn next(&mut self) -> Option<Bytes> {
+    pub(crate) fn next(&mut self) -> Option<Bytes> {
         let end = self.end()?;
         self.seen = 0;
         Some(self.bytes.split_to(end).freeze())
     }
 
     /// Bytes of the event that is not finished.
-    pub(super) fn unfinished(&self) -> usize {
+    pub(crate) fn unfinished(&self) -> usize {
         self.bytes.len()
     }
 

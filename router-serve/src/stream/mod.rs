@@ -2,9 +2,11 @@
 
 mod chunk;
 mod events;
-mod framer;
+pub(crate) mod framer;
+mod heard;
 mod relay;
 
 pub(crate) use chunk::{Chunk, ChunkKind, Usage};
 pub(crate) use events::{Events, read_whole};
+pub(crate) use heard::Heard;
 pub(crate) use relay::{Relay, Unfinished};

@@ -7,7 +7,7 @@ use crate::account::{Account, Outcome};
 use crate::clock;
 use crate::config::Api;
 use crate::error::Refusal;
-use crate::stream::{Chunk, ChunkKind, Events, Usage};
+use crate::stream::{Chunk, ChunkKind, Events, Heard};
 use crate::upstream::{Failure, Pass, Permit};
 
 /// A stream that has begun.
@@ -27,10 +27,8 @@ pub(crate) struct Unfinished {
 pub(crate) struct Relay {
     events: Events,
     first: Option<Bytes>,
-    usage: Option<Usage>,
+    heard: Heard,
     wants_usage: bool,
-    /// The last event that said something of the end: the end itself, or an error.
-    ending: Option<ChunkKind>,
     is_over: bool,
     pass: Option<Pass>,
     account: Account,
@@ -43,12 +41,13 @@ impl Relay {
     /// event that carries nothing but these.
     pub(crate) fn new(stream: Unfinished, api: Api, wants_usage: bool, account: Account) -> Self {
         let Unfinished { events, first, chunk, pass, permit } = stream;
+        let mut heard = Heard::default();
+        heard.take(chunk);
         Self {
             events,
             first: Some(first),
-            usage: chunk.usage,
+            heard,
             wants_usage,
-            ending: matches!(chunk.kind, ChunkKind::End | ChunkKind::Done).then_some(ChunkKind::End),
             is_over: false,
             pass: Some(pass),
             account,
@@ -75,7 +74,7 @@ impl Relay {
                         event = self.events.ready();
                     }
                 }
-                Ok(None) if self.ending.is_some() => self.end(),
+                Ok(None) if self.heard.has_ended() => self.end(),
                 Ok(None) => self.fail(&Failure::Cut("before the end of the stream".to_owned()), &mut out),
                 Err(failure) => self.fail(&failure, &mut out),
             }
@@ -85,16 +84,7 @@ impl Relay {
 
     fn take(&mut self, event: &Bytes, out: &mut BytesMut) -> Result<(), Failure> {
         let chunk = Chunk::of_event(event)?;
-        self.usage = match (self.usage, chunk.usage) {
-            (Some(before), Some(new)) => Some(before.and(new)),
-            (before, new) => new.or(before),
-        };
-        match chunk.kind {
-            ChunkKind::Error => self.ending = Some(ChunkKind::Error),
-            ChunkKind::End | ChunkKind::Done if self.ending.is_none() => self.ending = Some(ChunkKind::End),
-            _ => {}
-        }
-        if chunk.kind == ChunkKind::Done {
+        if self.heard.take(chunk) {
             // Who has seen the mark may speak of the answer at once.
             self.close();
         }
@@ -106,18 +96,15 @@ impl Relay {
 
     fn end(&mut self) {
         self.is_over = true;
-        let has_failed = self.ending == Some(ChunkKind::Error);
         if let Some(pass) = self.pass.take() {
-            if has_failed { pass.failed(clock::now()) } else { pass.succeeded() }
+            if self.heard.has_failed() { pass.failed(clock::now()) } else { pass.succeeded() }
         }
         self.close();
     }
 
     /// Closes the account of a stream that came to its own end.
     fn close(&mut self) {
-        let has_failed = self.ending == Some(ChunkKind::Error);
-        let outcome = if has_failed { Outcome::Broken("server-error") } else { Outcome::Answered };
-        self.account.finish(outcome, StatusCode::OK, self.usage);
+        self.account.finish(self.heard.outcome(), StatusCode::OK, self.heard.usage);
     }
 
     /// Ends the stream with an event that says what is wrong.
@@ -135,6 +122,6 @@ impl Relay {
             format!("the stream ended early: the model's service {failure}"),
         );
         out.put_slice(refusal.event(self.api).as_bytes());
-        self.account.finish(Outcome::Broken(failure.label()), StatusCode::OK, self.usage);
+        self.account.finish(Outcome::Broken(failure.label()), StatusCode::OK, self.heard.usage);
     }
 }

@@ -21,7 +21,8 @@ use crate::upstream::tls;
 
 const AGENT: &str = concat!("router/", env!("CARGO_PKG_VERSION"));
 
-const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// Where Anthropic's interface has the key.
+pub(crate) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// Connections that wait for the next request are closed after so many seconds, before most servers close theirs.
 const IDLE_CONNECTION_SECONDS: f64 = 50.0;
@@ -70,6 +71,11 @@ impl Client {
         })
     }
 
+    /// The address of `path` below the base.
+    pub(crate) fn address(&self, path: &str) -> Option<Uri> {
+        format!("{}/{path}", self.base).parse().ok()
+    }
+
     /// Posts `body` to `path` below the base, with further `headers`. The future ends with the head of the answer.
     ///
     /// # Errors
@@ -80,8 +86,7 @@ impl Client {
         body: Bytes,
         headers: &HeaderMap,
     ) -> std::result::Result<Response<Incoming>, Failure> {
-        let uri: Uri =
-            format!("{}/{path}", self.base).parse().map_err(|_| Failure::Connect("the address is none".to_owned()))?;
+        let uri = self.address(path).ok_or_else(|| Failure::Connect("the address is none".to_owned()))?;
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri;
@@ -90,13 +95,18 @@ impl Client {
         sent.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         sent.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
         sent.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-        if let Some((name, value)) = &self.authorization {
+        if let Some((name, value)) = self.authorization() {
             sent.insert(name, value.clone());
         }
         self.inner.request(request).await.map_err(|error| {
             let why = reason(&error);
             if error.is_connect() { Failure::Connect(why) } else { Failure::Cut(why) }
         })
+    }
+
+    /// The header that holds the key, marked as sensitive.
+    pub(crate) fn authorization(&self) -> Option<&(HeaderName, HeaderValue)> {
+        self.authorization.as_ref()
     }
 
     /// What the upstream said, without its key.

@@ -10,8 +10,8 @@ use router_core::{Error, Result};
 use router_plugins::http::ApiKey;
 
 pub(crate) use breaker::{Breaker, CircuitState, Pass};
-pub(crate) use client::{Client, reason};
-pub(crate) use failure::Failure;
+pub(crate) use client::{API_KEY, Client, reason};
+pub(crate) use failure::{Failure, is_of_client};
 pub(crate) use gate::{Gate, Permit};
 
 use crate::clock::seconds;

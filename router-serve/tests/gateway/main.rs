@@ -13,10 +13,16 @@ mod client;
 mod clients;
 mod database;
 mod decisions;
+#[cfg(feature = "ext-proc")]
+mod envoy;
+#[cfg(feature = "ext-proc")]
+mod ext_proc;
 mod faults;
 mod interfaces;
 mod limits;
 mod mock;
+#[cfg(feature = "ext-proc")]
+mod processor;
 mod records;
 mod reload;
 mod secrets;

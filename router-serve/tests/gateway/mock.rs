@@ -189,6 +189,10 @@ async fn read(stream: &TcpStream, came: &mut Vec<u8>) -> std::io::Result<Option<
         .filter_map(|line| line.split_once(':'))
         .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
         .map_or(0, |(_, value)| value.trim().parse().unwrap());
+    if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
+        let Some(body) = read_chunks(stream, came).await? else { return Ok(None) };
+        return Ok(Some(Seen { head, body: serde_json::from_slice(&body).unwrap_or(Value::Null) }));
+    }
     while came.len() < length {
         if read_some(stream, came).await? == 0 {
             return Ok(None);
@@ -196,6 +200,30 @@ async fn read(stream: &TcpStream, came: &mut Vec<u8>) -> std::io::Result<Option<
     }
     let body: Vec<u8> = came.drain(..length).collect();
     Ok(Some(Seen { head, body: serde_json::from_slice(&body).unwrap_or(Value::Null) }))
+}
+
+/// A body in chunks, as proxies send one whose length they changed.
+async fn read_chunks(stream: &TcpStream, came: &mut Vec<u8>) -> std::io::Result<Option<Vec<u8>>> {
+    let mut body = Vec::new();
+    loop {
+        let Some(end) = came.windows(2).position(|bytes| bytes == b"\r\n") else {
+            if read_some(stream, came).await? == 0 {
+                return Ok(None);
+            }
+            continue;
+        };
+        let length = usize::from_str_radix(std::str::from_utf8(&came[..end]).unwrap(), 16).unwrap();
+        while came.len() < end + length + 4 {
+            if read_some(stream, came).await? == 0 {
+                return Ok(None);
+            }
+        }
+        body.extend_from_slice(&came[end + 2..end + 2 + length]);
+        came.drain(..end + length + 4);
+        if length == 0 {
+            return Ok(Some(body));
+        }
+    }
 }
 
 /// An interface other than chat completions.

@@ -24,16 +24,27 @@ impl Write for Log {
     }
 }
 
+impl Log {
+    /// Takes all that is logged on this thread as long as the guard lives.
+    fn start() -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
 #[tokio::test]
 async fn keys_are_sent_and_never_told() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (log, _guard) = Log::start();
     let directory = tempfile::TempDir::new().unwrap();
     let file = directory.path().join("key");
     std::fs::write(&file, format!("{KEY}\n")).unwrap();
@@ -68,8 +79,53 @@ async fn keys_are_sent_and_never_told() {
     std::fs::remove_file(&file).unwrap();
     let kept = bytes_in(directory.path()).await;
     assert!(kept.contains("Solve the equation"), "the records were looked at");
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     assert!(log.contains("an upstream failed"), "{log}");
+    for (name, text) in [("answers", &told), ("log", &log), ("records", &kept)] {
+        for secret in [KEY, "the-key-of-a-client"] {
+            assert!(!text.contains(secret), "{name}: {text}");
+        }
+    }
+}
+
+/// Envoy has to be told the key of the upstream that it asks; nobody else is.
+#[cfg(feature = "ext-proc")]
+#[tokio::test]
+async fn envoy_alone_is_told_the_key() {
+    use crate::client::chat;
+    use crate::processor::{Talk, run};
+
+    const CHAT: &str = "/v1/chat/completions";
+    let (log, _guard) = Log::start();
+    let directory = tempfile::TempDir::new().unwrap();
+    let file = directory.path().join("key");
+    std::fs::write(&file, format!("{KEY}\n")).unwrap();
+    let base = "http://127.0.0.1:9/v1";
+    let config = in_file(&directory.path().join("records.sqlite"), "store_prompts = true")
+        + &crate::clients::client("team", "the-key-of-a-client", "")
+        + &three([base, base, base], &format!("key_file = {:?}", file.display().to_string()));
+    let (running, address) = run(&config).await;
+    let body = chat("auto", SUM, json!({})).to_string();
+    let mut told = String::new();
+    for (status, answer) in [("200", format!("{{\"error\": \"{KEY}\"}}")), ("500", String::new())] {
+        let mut talk = Talk::begin(address).await;
+        let changed = talk.ask(CHAT, &[("x-api-key", "the-key-of-a-client")], &body).await.sent();
+        assert_eq!(changed.header("authorization"), Some(format!("Bearer {KEY}").as_str()));
+        assert!(changed.removes("x-api-key") && !changed.removes("authorization"));
+        told.extend([format!("{:?}", talk.answer(&[(":status", status)], answer.is_empty()).await)]);
+        if status == "200" {
+            talk.part(&answer, true).await;
+        }
+        assert!(talk.is_over().await);
+    }
+    told.extend([format!("{:?}", Talk::begin(address).await.ask(CHAT, &[], "{").await.refused())]);
+    told += &running.client.get("/metrics").await.text;
+    running.stop().await.unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let kept = bytes_in(directory.path()).await;
+    assert!(kept.contains("Solve the equation"), "the records were looked at");
+    let log = log.text();
+    assert!(log.contains("an answer broke off"), "{log}");
     for (name, text) in [("answers", &told), ("log", &log), ("records", &kept)] {
         for secret in [KEY, "the-key-of-a-client"] {
             assert!(!text.contains(secret), "{name}: {text}");

@@ -117,7 +117,11 @@ pub(crate) async fn run(config: &str) -> Running {
 
 /// Runs `gateway`.
 pub(crate) async fn serve(gateway: Gateway) -> Running {
-    let server = Server::bind(gateway, "127.0.0.1:0").await.unwrap();
+    start(Server::bind(gateway, "127.0.0.1:0").await.unwrap())
+}
+
+/// Runs `server`.
+pub(crate) fn start(server: Server) -> Running {
     let client = Client::new(format!("http://{}", server.address().unwrap()));
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(server.run(async {
