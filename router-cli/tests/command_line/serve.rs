@@ -158,24 +158,6 @@ fn it_stops_when_it_is_told_to() {
     assert!(log.contains("stopping"), "{log}");
 }
 
-#[test]
-fn the_dashboard_is_as_it_must_be_in_a_browser() {
-    if Command::new("python3").arg("--version").output().is_err() {
-        println!("SKIPPED: the dashboard was not looked at, since there is no Python here");
-        return;
-    }
-    let serving = Serving::start(CONFIG);
-    for at in 0..20 {
-        serving.post("/v1/route", &json!({ "prompt": format!("Write a short poem about {at} golden harbors.") }));
-    }
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../router-serve/browser/check_dashboard.py");
-    let output = Command::new("python3").arg(script).arg(format!("{}/dashboard", serving.url)).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    // It says aloud where there is no Chromium.
-    println!("{said}");
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-}
-
 /// Takes one request at a time, keeps what it was sent, and answers that all is well.
 fn collector() -> (String, std::sync::Arc<std::sync::Mutex<Vec<Vec<u8>>>>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -98,7 +98,7 @@ impl RankBiasedOverlap {
     /// Rank-biased overlap of persistence p in (0, 1): the chance that a reader who looked at depth d goes on to d + 1.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] for another p.
+    /// [`ErrorKind::Config`](router_core::ErrorKind::Config) for another p.
     pub fn new(persistence: f64, ties: Ties, chance: Chance) -> Result<Self> {
         if persistence > 0.0 && persistence < 1.0 {
             Ok(Self { persistence, ties, chance })
@@ -141,7 +141,7 @@ impl RankBiasedOverlap {
     /// The agreement of two rankings over a pool of `models` models, given as outcomes (a model at most once).
     ///
     /// # Errors
-    /// [`ErrorKind::UnknownModel`] for a model beyond the pool.
+    /// [`ErrorKind::UnknownModel`](router_core::ErrorKind::UnknownModel) for a model beyond the pool.
     pub fn agreement(&self, models: usize, a: &[Outcome], b: &[Outcome]) -> Result<f64> {
         let pair = Outcomes::from_rows(models, vec![a.to_vec(), b.to_vec()])?;
         let features = self.features(&pair);

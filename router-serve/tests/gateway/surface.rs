@@ -168,3 +168,27 @@ async fn other_clients_understand_it() {
     });
     done.await.unwrap();
 }
+
+/// The dashboard as a person sees it, where Python and Chromium are installed.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_dashboard_is_as_it_must_be_in_a_browser() {
+    let mock = Mock::start(&[Behavior::Answer(3)]).await;
+    let base = mock.base();
+    let running = run(&three([&base, &base, &base], "")).await;
+    for text in [SUM, POEM, SUM] {
+        assert_eq!(running.client.chat("auto", text, json!({})).await.status, StatusCode::OK);
+    }
+    let url = format!("{}/dashboard", running.client.base());
+    let done = tokio::task::spawn_blocking(move || {
+        let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("browser/check_dashboard.py");
+        let Ok(output) = Command::new("python3").arg(script).arg(url).output() else {
+            println!("SKIPPED: the dashboard was not looked at, since there is no Python here");
+            return;
+        };
+        // It says aloud where there is no Chromium.
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        println!("{said}");
+        assert!(output.status.success(), "{said}");
+    });
+    done.await.unwrap();
+}
