@@ -53,7 +53,6 @@ pub(crate) fn attempt(request: &Span, upstream: &str, model: &str) -> Span {
 }
 
 /// Puts the current span's trace into `headers`.
-#[cfg_attr(not(feature = "opentelemetry"), expect(clippy::missing_const_for_fn, reason = "a feature fills it"))]
 pub(crate) fn pass_on(headers: &mut HeaderMap) {
     #[cfg(feature = "opentelemetry")]
     context::pass_on(headers);

@@ -1,10 +1,10 @@
 //! `router serve`: the gateway.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use router_core::{Error, ErrorKind, Registry, Result};
 use router_serve::{Gateway, Loader, Server, Setup};
-use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Session;
@@ -29,19 +29,13 @@ pub(super) fn run(arguments: &Serve, session: &mut Session) -> Result<()> {
         let gateway = Gateway::reloadable(loader).await?;
         let server = Server::bind(gateway, &arguments.listen).await?;
         let url = format!("http://{}", server.address()?);
-        let mut document = serde_json::Map::from_iter([("listening".to_owned(), json!(url))]);
+        let mut document = BTreeMap::from([("listening", url.clone())]);
         let mut lines = vec![format!("listening on {url}")];
-        #[cfg(feature = "ext-proc")]
-        let server = match &arguments.ext_proc {
-            None => server,
-            Some(address) => {
-                let server = server.with_ext_proc(address).await?;
-                let address = server.ext_proc_address().map(|address| address.to_string()).unwrap_or_default();
-                lines.push(format!("external processing for Envoy on {address}"));
-                document.insert("ext_proc".to_owned(), address.into());
-                server
-            }
-        };
+        let (server, envoy) = beside(server, arguments).await?;
+        if let Some(address) = envoy {
+            lines.push(format!("external processing for Envoy on {address}"));
+            document.insert("ext_proc", address);
+        }
         session.output.document(&document)?;
         for line in lines {
             session.output.line(format_args!("{line}"))?;
@@ -63,4 +57,19 @@ pub(super) fn run(arguments: &Serve, session: &mut Session) -> Result<()> {
         server.run(stop).await;
         Ok(())
     })
+}
+
+/// `server`, with what it serves Envoy if that is asked for, and where.
+#[cfg(feature = "ext-proc")]
+async fn beside(server: Server, arguments: &Serve) -> Result<(Server, Option<String>)> {
+    let Some(address) = &arguments.ext_proc else { return Ok((server, None)) };
+    let server = server.with_ext_proc(address).await?;
+    let address = server.ext_proc_address().map(|address| address.to_string());
+    Ok((server, address))
+}
+
+#[cfg(not(feature = "ext-proc"))]
+#[expect(clippy::unused_async, reason = "a feature waits")]
+async fn beside(server: Server, _: &Serve) -> Result<(Server, Option<String>)> {
+    Ok((server, None))
 }

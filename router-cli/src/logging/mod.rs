@@ -11,7 +11,6 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 mod traces;
 
 /// What is written down until it is dropped. What is still to be exported goes out then.
-#[derive(Default)]
 pub(crate) struct Logging {
     #[cfg(feature = "opentelemetry")]
     _traces: Option<traces::Traces>,
@@ -22,20 +21,19 @@ pub(crate) struct Logging {
 ///
 /// # Errors
 /// [`router_core::ErrorKind::Usage`] for a collector that is none.
+#[cfg_attr(not(feature = "opentelemetry"), expect(clippy::unnecessary_wraps, reason = "a feature can fail"))]
 pub(crate) fn start(quiet: bool) -> Result<Logging> {
     let level = if quiet { LevelFilter::WARN } else { LevelFilter::INFO };
     let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(io::stderr).with_filter(level);
     let subscriber = tracing_subscriber::registry().with(lines);
-    // Where a program has its own already, that one stays.
     #[cfg(feature = "opentelemetry")]
-    {
-        let (layer, traces) = traces::start()?;
-        let _ = subscriber.with(layer).try_init();
-        Ok(Logging { _traces: traces })
-    }
-    #[cfg(not(feature = "opentelemetry"))]
-    {
-        let _ = subscriber.try_init();
-        Ok(Logging::default())
-    }
+    let (layer, traces) = traces::start()?;
+    #[cfg(feature = "opentelemetry")]
+    let subscriber = subscriber.with(layer);
+    // Where a program has its own already, that one stays.
+    let _ = subscriber.try_init();
+    Ok(Logging {
+        #[cfg(feature = "opentelemetry")]
+        _traces: traces,
+    })
 }
