@@ -265,9 +265,7 @@ impl Account {
             recorder.record(*record);
         }
     }
-}
 
-impl Account {
     /// Tells the request's span how it ended.
     fn ended(&self, outcome: Outcome, status: StatusCode, usage: Option<Usage>, cost_usd: Option<f64>) {
         let span = &self.span;

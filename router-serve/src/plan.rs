@@ -76,8 +76,10 @@ pub(crate) async fn plan(
             let previous = conversation
                 .and_then(|conversation| gateway.conversations.model(conversation))
                 .and_then(|model| routed.router().models().index_of(&model).ok());
-            let known =
-                router_core::Request { constraints: routed.known(request.constraints.clone()), ..request.clone() };
+            let known = router_core::Request {
+                prompt: request.prompt.clone(),
+                constraints: routed.known(request.constraints.clone()),
+            };
             // In the middle of a conversation another model would throw its prompt cache away.
             let exploration = previous.is_none().then(|| live.config.exploration.exploration());
             let asked = vec![Asked { request: known, previous, exploration }];

@@ -53,6 +53,16 @@ pub(crate) async fn listen(address: &str) -> Result<TcpListener> {
     })
 }
 
+/// Where `listener` listens.
+///
+/// # Errors
+/// [`ErrorKind::Internal`] if the system does not say.
+pub(crate) fn address_of(listener: &TcpListener) -> Result<SocketAddr> {
+    listener
+        .local_addr()
+        .map_err(|source| Error::new(ErrorKind::Internal, "the address is not known").caused_by(source))
+}
+
 impl Server {
     /// Listens at `address`, `127.0.0.1:8080`; port 0 is any free one.
     ///
@@ -72,9 +82,7 @@ impl Server {
     /// # Errors
     /// [`ErrorKind::Internal`] if the system does not say.
     pub fn address(&self) -> Result<SocketAddr> {
-        self.listener
-            .local_addr()
-            .map_err(|source| Error::new(ErrorKind::Internal, "the address is not known").caused_by(source))
+        address_of(&self.listener)
     }
 
     /// Serves until `stop` is done. Then no connection is accepted any more, and answers under way may end within the time that the

@@ -110,7 +110,6 @@ pub(crate) async fn dispatch(
             if attempt.is_err() {
                 span.record("otel.status_code", "ERROR");
             }
-            drop(span);
             account.attempted(served, &upstream.config.name, outcome, start.elapsed());
             let failure = match attempt {
                 Ok(answer) => {

@@ -9,14 +9,14 @@ use envoy_types::pb::envoy::service::ext_proc::v3::external_processor_server::{
 };
 use envoy_types::pb::envoy::service::ext_proc::v3::{ProcessingRequest, ProcessingResponse};
 use futures_util::stream::{BoxStream, StreamExt as _, unfold};
-use router_core::{Error, ErrorKind, Result};
+use router_core::Result;
 use tokio::sync::oneshot;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::exchange::{Exchange, Reply};
 use crate::gateway::Gateway;
-use crate::server::{Beside, Server, listen};
+use crate::server::{Beside, Server, address_of, listen};
 
 /// What a message may hold beside a body: the rest of it, and so much of a body that is too long that it can be told so.
 const BESIDE_BODY: usize = 1 << 20;
@@ -28,12 +28,10 @@ impl Server {
     /// Serves Envoy's external processing too, at `address`, `127.0.0.1:9000`; port 0 is any free one. It stops with the server.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] if that cannot be listened at.
+    /// [`router_core::ErrorKind::Usage`] if that cannot be listened at.
     pub async fn with_ext_proc(mut self, address: &str) -> Result<Self> {
         let listener = listen(address).await?;
-        let address = listener
-            .local_addr()
-            .map_err(|source| Error::new(ErrorKind::Internal, "the address is not known").caused_by(source))?;
+        let address = address_of(&listener)?;
         let gateway = self.gateway();
         let run = Box::new(move |stop| {
             let run: futures_util::future::BoxFuture<'static, ()> =

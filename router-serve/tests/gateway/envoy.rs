@@ -16,7 +16,7 @@ use crate::clients::{KEY, client};
 use crate::mock::{Behavior, Mock, read_some, words, write};
 use crate::processor;
 use crate::records::{all, in_file};
-use crate::world::{POEM, Running, SUM};
+use crate::world::{POEM, Running, SUM, models};
 
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/envoy/envoy.yaml");
 
@@ -126,16 +126,9 @@ base_url = "{b}"
 key_file = {key:?}
 key_header = "x-api-key"
 api = ["chat", "messages"]
-[[models]]
-model = "poet"
-served_by = [{{ upstream = "a" }}]
-[[models]]
-model = "solver"
-served_by = [{{ upstream = "b", model = "solver-2" }}]
-[[models]]
-model = "thrifty"
-served_by = [{{ upstream = "a" }}]
+{models}
 "#,
+            models = models(["a", "b", "a"]),
             records = in_file(&records, ""),
             client = client("team", KEY, ""),
             a = a.base(),

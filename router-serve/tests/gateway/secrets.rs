@@ -42,6 +42,19 @@ impl Log {
     }
 }
 
+/// No key is in what was `told`, in the `log`, which has `said` something, or in the records below `directory`.
+async fn no_key_in(told: &str, log: &Log, said: &str, directory: &std::path::Path) {
+    let kept = bytes_in(directory).await;
+    assert!(kept.contains("Solve the equation"), "the records were looked at");
+    let log = log.text();
+    assert!(log.contains(said), "{log}");
+    for (name, text) in [("answers", told), ("log", &log), ("records", &kept)] {
+        for secret in [KEY, "the-key-of-a-client"] {
+            assert!(!text.contains(secret), "{name}: {text}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn keys_are_sent_and_never_told() {
     let (log, _guard) = Log::start();
@@ -77,15 +90,7 @@ async fn keys_are_sent_and_never_told() {
     }
     running.stop().await.unwrap();
     std::fs::remove_file(&file).unwrap();
-    let kept = bytes_in(directory.path()).await;
-    assert!(kept.contains("Solve the equation"), "the records were looked at");
-    let log = log.text();
-    assert!(log.contains("an upstream failed"), "{log}");
-    for (name, text) in [("answers", &told), ("log", &log), ("records", &kept)] {
-        for secret in [KEY, "the-key-of-a-client"] {
-            assert!(!text.contains(secret), "{name}: {text}");
-        }
-    }
+    no_key_in(&told, &log, "an upstream failed", directory.path()).await;
 }
 
 /// Envoy has to be told the key of the upstream that it asks; nobody else is.
@@ -122,15 +127,7 @@ async fn envoy_alone_is_told_the_key() {
     told += &running.client.get("/metrics").await.text;
     running.stop().await.unwrap();
     std::fs::remove_file(&file).unwrap();
-    let kept = bytes_in(directory.path()).await;
-    assert!(kept.contains("Solve the equation"), "the records were looked at");
-    let log = log.text();
-    assert!(log.contains("an answer broke off"), "{log}");
-    for (name, text) in [("answers", &told), ("log", &log), ("records", &kept)] {
-        for secret in [KEY, "the-key-of-a-client"] {
-            assert!(!text.contains(secret), "{name}: {text}");
-        }
-    }
+    no_key_in(&told, &log, "an answer broke off", directory.path()).await;
 }
 
 #[tokio::test]

@@ -148,15 +148,25 @@ base_url = "{b}"
 name = "c"
 base_url = "{c}"
 {of_upstreams}
+{models}
+"#,
+        models = models(["a", "b", "c"])
+    )
+}
+
+/// The part of a configuration in which these upstreams serve poet, solver (under another name) and thrifty.
+pub(crate) fn models([poet, solver, thrifty]: [&str; 3]) -> String {
+    format!(
+        r#"
 [[models]]
 model = "poet"
-served_by = [{{ upstream = "a" }}]
+served_by = [{{ upstream = "{poet}" }}]
 [[models]]
 model = "solver"
-served_by = [{{ upstream = "b", model = "solver-2" }}]
+served_by = [{{ upstream = "{solver}", model = "solver-2" }}]
 [[models]]
 model = "thrifty"
-served_by = [{{ upstream = "c" }}]
+served_by = [{{ upstream = "{thrifty}" }}]
 "#
     )
 }
