@@ -11,6 +11,10 @@
 //!
 //! All of it repeats bit for bit at any thread count: threads own disjoint outputs, and faer runs on one.
 
+#![allow(clippy::inline_always, reason = "what is called instead of inlined is compiled for the narrowest vectors")]
+
+use pulp::Simd;
+
 pub(crate) mod cholesky;
 pub(crate) mod dense;
 pub(crate) mod dominant;
@@ -26,6 +30,9 @@ pub(crate) trait Scalar: faer::traits::RealField + Copy + Send + Sync {
     const ONE: Self;
     fn from_f64(value: f64) -> Self;
     fn to_f64(self) -> f64;
+
+    /// Adds `value` times `from` to `to` in vectors, a product and an addition each: the same bits at every width.
+    fn add_scaled<S: Simd>(simd: S, to: &mut [Self], value: Self, from: &[Self]);
 }
 
 impl Scalar for f32 {
@@ -37,6 +44,18 @@ impl Scalar for f32 {
     fn to_f64(self) -> f64 {
         f64::from(self)
     }
+
+    #[inline(always)]
+    fn add_scaled<S: Simd>(simd: S, to: &mut [Self], value: Self, from: &[Self]) {
+        let ((to, to_rest), (from, from_rest)) = (S::as_mut_simd_f32s(to), S::as_simd_f32s(from));
+        let values = simd.splat_f32s(value);
+        for (to, &from) in to.iter_mut().zip(from) {
+            *to = simd.add_f32s(*to, simd.mul_f32s(values, from));
+        }
+        for (to, &from) in to_rest.iter_mut().zip(from_rest) {
+            *to += value * from;
+        }
+    }
 }
 
 impl Scalar for f64 {
@@ -47,5 +66,17 @@ impl Scalar for f64 {
     }
     fn to_f64(self) -> f64 {
         self
+    }
+
+    #[inline(always)]
+    fn add_scaled<S: Simd>(simd: S, to: &mut [Self], value: Self, from: &[Self]) {
+        let ((to, to_rest), (from, from_rest)) = (S::as_mut_simd_f64s(to), S::as_simd_f64s(from));
+        let values = simd.splat_f64s(value);
+        for (to, &from) in to.iter_mut().zip(from) {
+            *to = simd.add_f64s(*to, simd.mul_f64s(values, from));
+        }
+        for (to, &from) in to_rest.iter_mut().zip(from_rest) {
+            *to += value * from;
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Sparse matrices in compressed rows.
 #![allow(clippy::indexing_slicing, reason = "columns are checked when a row is added")]
+#![allow(clippy::inline_always, reason = "what is called instead of inlined is compiled for the narrowest vectors")]
 
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use router_core::{Error, Result};
 
@@ -71,14 +73,7 @@ impl<T: Scalar> SparseMatrix<T> {
         let panels = right.panels().par_iter().map(|right| {
             let mut out = vec![[T::ZERO; WIDTH]; self.rows()];
             out.par_chunks_mut(BLOCK).enumerate().for_each(|(block, out)| {
-                for (at, out) in out.iter_mut().enumerate() {
-                    let (indices, values) = self.row(block * BLOCK + at);
-                    for (&index, &value) in indices.iter().zip(values) {
-                        for (to, &from) in out.iter_mut().zip(&right[index as usize]) {
-                            *to += value * from;
-                        }
-                    }
-                }
+                Arch::new().dispatch(Times { matrix: self, right, start: block * BLOCK, out });
             });
             out
         });
@@ -95,17 +90,53 @@ impl<T: Scalar> SparseMatrix<T> {
         }
         let panels = right.panels().par_iter().map(|right| {
             let mut out = vec![[T::ZERO; WIDTH]; self.cols];
-            for (row, right) in right.iter().enumerate() {
-                let (indices, values) = self.row(row);
-                for (&index, &value) in indices.iter().zip(values) {
-                    for (to, &from) in out[index as usize].iter_mut().zip(right) {
-                        *to += value * from;
-                    }
-                }
-            }
+            Arch::new().dispatch(TransposedTimes { matrix: self, right, out: &mut out });
             out
         });
         Ok(Panels::from_panels(self.cols, right.cols(), panels.collect()))
+    }
+}
+
+/// Writes rows of the product of `matrix` and a panel, from row `start`, to `out`, which is zeros.
+struct Times<'a, T> {
+    matrix: &'a SparseMatrix<T>,
+    right: &'a [[T; WIDTH]],
+    start: usize,
+    out: &'a mut [[T; WIDTH]],
+}
+
+impl<T: Scalar> WithSimd for Times<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for (row, out) in (self.start..).zip(self.out) {
+            let (indices, values) = self.matrix.row(row);
+            for (&index, &value) in indices.iter().zip(values) {
+                T::add_scaled(simd, out, value, &self.right[index as usize]);
+            }
+        }
+    }
+}
+
+/// Adds the product of the transpose of `matrix` and a panel to `out`.
+struct TransposedTimes<'a, T> {
+    matrix: &'a SparseMatrix<T>,
+    right: &'a [[T; WIDTH]],
+    out: &'a mut [[T; WIDTH]],
+}
+
+impl<T: Scalar> WithSimd for TransposedTimes<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for (row, right) in self.right.iter().enumerate() {
+            let (indices, values) = self.matrix.row(row);
+            for (&index, &value) in indices.iter().zip(values) {
+                T::add_scaled(simd, &mut self.out[index as usize], value, right);
+            }
+        }
     }
 }
 

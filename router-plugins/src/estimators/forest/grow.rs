@@ -197,36 +197,23 @@ impl Scratch {
 
     /// Sums and numbers of the targets below every threshold.
     fn add_up(&mut self, embeddings: MatrixView<'_>, rows: &[u32], targets: &Seen) {
-        // The width is known to the compiler, and with it how many numbers at a time have their sums in registers.
-        match targets.width {
-            8 => self.add_up_of::<8, 8>(embeddings, rows, targets),
-            16 => self.add_up_of::<16, 4>(embeddings, rows, targets),
-            24 => self.add_up_of::<24, 2>(embeddings, rows, targets),
-            _ => self.add_up_of::<MAXIMUM_WIDTH, 2>(embeddings, rows, targets),
-        }
-    }
-
-    fn add_up_of<const WIDTH: usize, const TILE: usize>(
-        &mut self,
-        embeddings: MatrixView<'_>,
-        rows: &[u32],
-        targets: &Seen,
-    ) {
+        let (numbers, width) = (self.thresholds.len(), targets.width);
         self.sums.clear();
-        self.sums.resize(self.thresholds.len() * WIDTH, 0.0);
+        self.sums.resize(numbers * width, 0.0);
         self.counts.clear();
-        self.counts.resize(self.thresholds.len(), 0.0);
+        self.counts.resize(numbers, 0.0);
+        let mut seen = [0.0; MAXIMUM_WIDTH * BLOCK];
         for block in rows.chunks(BLOCK) {
             self.gather(embeddings, block);
-            let mut seen = [[0.0; WIDTH]; BLOCK];
-            for (to, &row) in seen.iter_mut().zip(block) {
+            for (to, &row) in seen.chunks_mut(width).zip(block) {
                 to.copy_from_slice(targets.row(row));
             }
-            Arch::new().dispatch(Below::<WIDTH, TILE> {
-                numbers: &Numbers::new(embeddings, block, &self.values, self.thresholds.len()),
-                targets: &seen,
+            Arch::new().dispatch(Below {
+                numbers: &Numbers::new(embeddings, block, &self.values, numbers),
+                width,
+                targets: &seen[..block.len() * width],
                 thresholds: &self.thresholds,
-                sums: self.sums.as_chunks_mut().0,
+                sums: &mut self.sums,
                 counts: &mut self.counts,
             });
         }

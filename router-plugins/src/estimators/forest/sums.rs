@@ -1,12 +1,13 @@
 //! The inner loops of growing: what lies below the thresholds of all numbers, for a block of prompts.
 //!
-//! Compiled for every vector width that [`pulp`] knows, and chosen when the program runs. Each sum is made in the order of the
-//! prompts by additions alone, so that all of them give the same bits.
+//! Written in the vectors of [`pulp`], whose width is chosen when the program runs: left to the compiler, the loops over wide
+//! targets became scalar. Each sum is made in the order of the prompts, and what is added is a target or nothing, so that all
+//! widths give the same bits, fused or not.
 
 #![allow(clippy::indexing_slicing, reason = "a tile lies within the numbers, as the loops over tiles are cut")]
 #![allow(clippy::inline_always, reason = "what is called instead of inlined is compiled for the narrowest vectors")]
 
-use pulp::WithSimd;
+use pulp::{Simd, WithSimd};
 use router_core::MatrixView;
 
 /// Prompts a block: few enough that a column of their numbers stays in the nearest cache from one tile to the next.
@@ -43,25 +44,38 @@ pub(super) struct Range<'a> {
     pub(super) greatest: &'a mut [f32],
 }
 
-/// Numbers whose bounds are in registers at a time.
-const RANGE_TILE: usize = 32;
+/// Vectors of numbers whose bounds are in registers at a time.
+const RANGE_TILE: usize = 4;
 
 impl Range<'_> {
-    /// The `TAKEN` numbers from `start`.
+    /// The `TAKEN` vectors of numbers from the number `start`.
     #[inline(always)]
-    fn tile<const TAKEN: usize>(&mut self, start: usize) {
-        let (mut least, mut greatest) = ([0.0f32; TAKEN], [0.0f32; TAKEN]);
-        least.copy_from_slice(&self.least[start..start + TAKEN]);
-        greatest.copy_from_slice(&self.greatest[start..start + TAKEN]);
+    fn tile<S: Simd, const TAKEN: usize>(&mut self, simd: S, start: usize) {
+        let end = start + TAKEN * S::F32_LANES;
+        let at_first = (simd.splat_f32s(f32::INFINITY), simd.splat_f32s(f32::NEG_INFINITY));
+        let mut bounds = [at_first; TAKEN];
         for values in self.numbers.rows() {
-            let Some(values) = values.get(start..).and_then(|values| values.first_chunk::<TAKEN>()) else { continue };
-            for at in 0..TAKEN {
-                least[at] = if values[at] < least[at] { values[at] } else { least[at] };
-                greatest[at] = if values[at] > greatest[at] { values[at] } else { greatest[at] };
+            let Some(values) = values.get(start..end) else { continue };
+            let Some(values) = S::as_simd_f32s(values).0.first_chunk::<TAKEN>() else { continue };
+            for (bounds, &values) in bounds.iter_mut().zip(values) {
+                bounds.0 = simd.min_f32s(bounds.0, values);
+                bounds.1 = simd.max_f32s(bounds.1, values);
             }
         }
-        self.least[start..start + TAKEN].copy_from_slice(&least);
-        self.greatest[start..start + TAKEN].copy_from_slice(&greatest);
+        let least = S::as_mut_simd_f32s(&mut self.least[start..end]).0;
+        let greatest = S::as_mut_simd_f32s(&mut self.greatest[start..end]).0;
+        for ((least, greatest), bounds) in least.iter_mut().zip(greatest).zip(bounds) {
+            *least = simd.min_f32s(*least, bounds.0);
+            *greatest = simd.max_f32s(*greatest, bounds.1);
+        }
+    }
+
+    /// The bounds of the number `at`.
+    fn one(&mut self, at: usize) {
+        for value in self.numbers.rows().iter().filter_map(|values| values.get(at)) {
+            self.least[at] = self.least[at].min(*value);
+            self.greatest[at] = self.greatest[at].max(*value);
+        }
     }
 }
 
@@ -69,66 +83,113 @@ impl WithSimd for Range<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: pulp::Simd>(mut self, _: S) {
-        let numbers = self.least.len();
-        let tiled = numbers - numbers % RANGE_TILE;
-        for start in (0..tiled).step_by(RANGE_TILE) {
-            self.tile::<RANGE_TILE>(start);
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let (numbers, lanes) = (self.least.len(), S::F32_LANES);
+        let mut start = 0;
+        while start + RANGE_TILE * lanes <= numbers {
+            self.tile::<S, RANGE_TILE>(simd, start);
+            start += RANGE_TILE * lanes;
         }
-        for start in tiled..numbers {
-            self.tile::<1>(start);
+        while start + lanes <= numbers {
+            self.tile::<S, 1>(simd, start);
+            start += lanes;
         }
+        (start..numbers).for_each(|at| self.one(at));
     }
 }
 
-/// Adds to `sums` and `counts`, one entry a number, what a block has below the `thresholds`. `TILE` numbers at a time keep their
-/// sums in registers while the block passes by.
-pub(super) struct Below<'a, const WIDTH: usize, const TILE: usize> {
+/// Adds to `sums` and `counts`, one entry a number, what a block has below the `thresholds`.
+pub(super) struct Below<'a> {
     pub(super) numbers: &'a Numbers<'a>,
-    pub(super) targets: &'a [[f32; WIDTH]; BLOCK],
+    /// Numbers of a target, a multiple of every vector's.
+    pub(super) width: usize,
+    /// The targets of the block's prompts.
+    pub(super) targets: &'a [f32],
     pub(super) thresholds: &'a [f32],
-    pub(super) sums: &'a mut [[f32; WIDTH]],
+    pub(super) sums: &'a mut [f32],
     pub(super) counts: &'a mut [f32],
 }
 
-impl<const WIDTH: usize, const TILE: usize> Below<'_, WIDTH, TILE> {
-    /// The `TAKEN` numbers from `start`.
+impl Below<'_> {
+    /// Prompts below every threshold.
     #[inline(always)]
-    fn tile<const TAKEN: usize>(&mut self, start: usize) {
-        let mut sums = [[0.0f32; WIDTH]; TAKEN];
-        let mut counts = [0.0f32; TAKEN];
-        let mut thresholds = [0.0f32; TAKEN];
-        sums.copy_from_slice(&self.sums[start..start + TAKEN]);
-        counts.copy_from_slice(&self.counts[start..start + TAKEN]);
-        thresholds.copy_from_slice(&self.thresholds[start..start + TAKEN]);
-        for (values, target) in self.numbers.rows().iter().zip(self.targets) {
-            let Some(values) = values.get(start..).and_then(|values| values.first_chunk::<TAKEN>()) else { continue };
-            for at in 0..TAKEN {
-                // A product instead of a branch: which side a prompt falls on is as good as random.
-                let below = f32::from(u8::from(values[at] < thresholds[at]));
-                counts[at] += below;
-                for lane in 0..WIDTH {
-                    sums[at][lane] += below * target[lane];
-                }
+    fn count<S: Simd>(&mut self, simd: S) {
+        let (one, zero) = (simd.splat_f32s(1.0), simd.splat_f32s(0.0));
+        let (thresholds, last_thresholds) = S::as_simd_f32s(self.thresholds);
+        let (counts, last_counts) = S::as_mut_simd_f32s(self.counts);
+        for values in self.numbers.rows() {
+            let (values, last_values) = S::as_simd_f32s(values);
+            for ((count, &value), &threshold) in counts.iter_mut().zip(values).zip(thresholds) {
+                let below = simd.select_f32s(simd.less_than_f32s(value, threshold), one, zero);
+                *count = simd.add_f32s(*count, below);
+            }
+            for ((count, value), threshold) in last_counts.iter_mut().zip(last_values).zip(last_thresholds) {
+                *count += f32::from(u8::from(value < threshold));
             }
         }
-        self.sums[start..start + TAKEN].copy_from_slice(&sums);
-        self.counts[start..start + TAKEN].copy_from_slice(&counts);
     }
-}
 
-impl<const WIDTH: usize, const TILE: usize> WithSimd for Below<'_, WIDTH, TILE> {
-    type Output = ();
-
+    /// The sums of `VECTORS` vectors of the targets, the first of which is `from`, in tiles of `TILE` numbers.
     #[inline(always)]
-    fn with_simd<S: pulp::Simd>(mut self, _: S) {
+    fn add_up<S: Simd, const VECTORS: usize, const TILE: usize>(&mut self, simd: S, from: usize) {
         let numbers = self.thresholds.len();
         let tiled = numbers - numbers % TILE;
         for start in (0..tiled).step_by(TILE) {
-            self.tile::<TILE>(start);
+            self.tile::<S, VECTORS, TILE>(simd, from, start);
         }
         for start in tiled..numbers {
-            self.tile::<1>(start);
+            self.tile::<S, VECTORS, 1>(simd, from, start);
+        }
+    }
+
+    /// The `TILE` numbers from `start`: their sums stay in registers while the block passes by.
+    #[inline(always)]
+    fn tile<S: Simd, const VECTORS: usize, const TILE: usize>(&mut self, simd: S, from: usize, start: usize) {
+        let vectors = self.width / S::F32_LANES;
+        let (one, zero) = (simd.splat_f32s(1.0), simd.splat_f32s(0.0));
+        let mut sums = [[zero; VECTORS]; TILE];
+        let mut thresholds = [zero; TILE];
+        let kept = S::as_mut_simd_f32s(&mut self.sums[start * self.width..(start + TILE) * self.width]).0;
+        for (at, sums) in sums.iter_mut().enumerate() {
+            sums.copy_from_slice(&kept[at * vectors + from..at * vectors + from + VECTORS]);
+            thresholds[at] = simd.splat_f32s(self.thresholds[start + at]);
+        }
+        let targets = S::as_simd_f32s(self.targets).0;
+        for (values, target) in self.numbers.rows().iter().zip(targets.chunks_exact(vectors)) {
+            let Some(values) = values.get(start..).and_then(|values| values.first_chunk::<TILE>()) else { continue };
+            let Some(target) = target.get(from..).and_then(|target| target.first_chunk::<VECTORS>()) else { continue };
+            for at in 0..TILE {
+                // A product instead of a branch: which side a prompt falls on is as good as random.
+                let is_below = simd.less_than_f32s(simd.splat_f32s(values[at]), thresholds[at]);
+                let below = simd.select_f32s(is_below, one, zero);
+                for vector in 0..VECTORS {
+                    sums[at][vector] = simd.mul_add_e_f32s(below, target[vector], sums[at][vector]);
+                }
+            }
+        }
+        for (at, sums) in sums.iter().enumerate() {
+            kept[at * vectors + from..at * vectors + from + VECTORS].copy_from_slice(sums);
+        }
+    }
+}
+
+impl WithSimd for Below<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        self.count(simd);
+        let vectors = self.width / S::F32_LANES;
+        let mut from = 0;
+        // Eight or nine sums at a time, which fill the registers and hide how long an addition takes.
+        while from < vectors {
+            match vectors - from {
+                1 => self.add_up::<S, 1, 8>(simd, from),
+                2 => self.add_up::<S, 2, 4>(simd, from),
+                3 => self.add_up::<S, 3, 3>(simd, from),
+                _ => self.add_up::<S, 4, 2>(simd, from),
+            }
+            from += (vectors - from).min(4);
         }
     }
 }
