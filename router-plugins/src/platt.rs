@@ -4,7 +4,7 @@
 //! a penalty of one outcome, which keeps few or separable margins from an infinite slope. Newton's method in two unknowns, in the form of Lin, Lin and
 //! Weng (A note on Platt's probabilistic outputs, 2007): stable logarithms and a step that is halved until it gains.
 
-use crate::nn::kernels::sigmoid;
+use crate::nn::exponential::sigmoid;
 
 /// Newton steps at most.
 const STEPS: usize = 100;

@@ -17,6 +17,8 @@
 use router_core::config::TasksConfig;
 use router_core::prelude::*;
 
+use crate::nn::exponential::sum_of_exponentials;
+
 /// Confidences are judged at this threshold where none could be chosen: every prompt is assigned.
 pub(super) const ASSIGN_ALL: f32 = 0.0;
 
@@ -157,7 +159,7 @@ pub(super) fn best_temperature(rows: &[(&[f32], usize)]) -> f32 {
 /// Against the target that gives 1 - `smoothing` to `task` and the rest evenly to all tasks, `inverse` being 1 / temperature.
 fn cross_entropy(logits: &[f32], task: usize, smoothing: f64, inverse: f64) -> f64 {
     let highest = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-    let total: f64 = logits.iter().map(|&logit| ((f64::from(logit) - highest) * inverse).exp()).sum();
+    let total = sum_of_exponentials(logits, highest, inverse);
     let mean = logits.iter().map(|&logit| f64::from(logit)).sum::<f64>() / logits.len().max(1) as f64;
     let of_task = logits.get(task).map_or(highest, |&logit| f64::from(logit));
     let target = (1.0 - smoothing) * of_task + smoothing * mean;

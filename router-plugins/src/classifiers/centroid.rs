@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::classifiers::calibration::{ASSIGN_ALL, assign, best_temperature, best_threshold, gains, split};
 use crate::neighbors::{dot, normalize, normalized};
-use crate::nn::kernels::softmax;
+use crate::nn::exponential::softmax;
 
 /// Logits are the cosine times this: the temperatures that are searched, 1/20 to 20, then cover what cosines need.
 const SCALE: f32 = 10.0;

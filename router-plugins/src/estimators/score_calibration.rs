@@ -2,7 +2,7 @@
 #![allow(clippy::indexing_slicing, reason = "models are those of the base rates")]
 
 use crate::estimators::network::BaseRates;
-use crate::nn::kernels::sigmoid;
+use crate::nn::exponential::sigmoid;
 
 /// Newton steps at most; a handful is usual.
 const STEPS: usize = 50;

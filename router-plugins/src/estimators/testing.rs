@@ -12,7 +12,7 @@ use router_core::prelude::*;
 #[cfg(feature = "candle")]
 use super::realized::best_model;
 #[cfg(feature = "candle")]
-use crate::nn::kernels::sigmoid;
+use crate::nn::exponential::sigmoid;
 
 /// Prompts of these `embeddings` (n x d), with their outcomes on `models` models; the texts say nothing.
 pub(super) fn training_set(embeddings: Matrix, models: usize, rows: Vec<Vec<Outcome>>) -> TrainingSet {

@@ -7,8 +7,9 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, Device, Layout, Shape, Tenso
 use faer::Accum;
 use router_core::{Error, ErrorKind, SeedStream};
 
+use crate::nn::exponential::{Weighted, softmax, weighted_cross_entropy, weighted_cross_entropy_gradient};
 use crate::nn::feed_forward::Activation;
-use crate::nn::kernels::{View, cross_entropy, product, sigmoid, softmax};
+use crate::nn::kernels::{View, product};
 use crate::nn::random::uniform;
 
 /// A result of candle's.
@@ -182,28 +183,14 @@ impl CustomOp1 for LogisticLoss {
         if logits.len() != self.targets.len() || logits.len() != self.weights.len() {
             return Err(candle_core::Error::Msg("there is not one target and weight a logit".into()));
         }
-        let mut sum = 0.0f64;
-        for ((&logit, &target), &weight) in logits.iter().zip(&self.targets).zip(&self.weights) {
-            if weight > 0.0 {
-                sum += f64::from(weight) * f64::from(cross_entropy(logit, target));
-            }
-        }
+        let sum = weighted_cross_entropy(Weighted { logits, targets: &self.targets, weights: &self.weights });
         Ok((CpuStorage::F32(vec![(sum * f64::from(self.scale)) as f32]), Shape::from(())))
     }
 
     fn bwd(&self, logits: &Tensor, _result: &Tensor, gradient: &Tensor) -> TensorResult<Option<Tensor>> {
         let scale = gradient.to_scalar::<f32>()? * self.scale;
-        let by_logits: Vec<f32> = flat(logits)?
-            .iter()
-            .zip(&self.targets)
-            .zip(&self.weights)
-            .map(
-                |((&logit, &target), &weight)| {
-                    if weight > 0.0 { scale * weight * (sigmoid(logit) - target) } else { 0.0 }
-                },
-            )
-            .collect();
-        Ok(Some(Tensor::from_vec(by_logits, logits.shape(), &Device::Cpu)?))
+        let of = Weighted { logits: &flat(logits)?, targets: &self.targets, weights: &self.weights };
+        Ok(Some(Tensor::from_vec(weighted_cross_entropy_gradient(of, scale), logits.shape(), &Device::Cpu)?))
     }
 }
 

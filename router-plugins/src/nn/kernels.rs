@@ -101,97 +101,9 @@ pub fn add_scaled(to: &mut [f32], factor: f32, from: &[f32]) {
     }
 }
 
-/// Turns logits, divided by `temperature`, into probabilities, in place, and gives the most likely place (ties to the lowest) and its probability.
-/// There is at least one.
-pub fn softmax(logits: &mut [f32], temperature: f32) -> (usize, f32) {
-    let mut best = (0, f32::NEG_INFINITY);
-    for (at, &logit) in logits.iter().enumerate() {
-        if logit > best.1 {
-            best = (at, logit);
-        }
-    }
-    let mut total = 0.0f32;
-    for logit in logits.iter_mut() {
-        *logit = ((*logit - best.1) / temperature).exp();
-        total += *logit;
-    }
-    for probability in logits {
-        *probability /= total;
-    }
-    (best.0, 1.0 / total)
-}
-
-/// The logistic function, 1 / (1 + exp(-z)). In [0, 1] for every z that is a number.
-pub fn sigmoid(logit: f32) -> f32 {
-    // Of the two forms, the one whose exponential cannot overflow.
-    if logit >= 0.0 {
-        1.0 / (1.0 + (-logit).exp())
-    } else {
-        let small = logit.exp();
-        small / (1.0 + small)
-    }
-}
-
-/// Cross-entropy of the target `quality` in [0, 1] under the logit: log(1 + exp(z)) - quality * z, without overflow.
-pub fn cross_entropy(logit: f32, quality: f32) -> f32 {
-    logit.max(0.0) - quality * logit + (-logit.abs()).exp().ln_1p()
-}
-
-/// exp(x) of numbers that are not above 0, at most an ulp or two off; 0 below -708, where exp is all but 0. No call and no branch, so that the compiler can take several at once, and
-/// the same bits on every machine, which the C library's does not promise.
-///
-/// exp(x) = 2^n exp(r), n being x / ln 2 rounded and r what is left, at most half of ln 2 (Cody and Waite, Software Manual for the Elementary Functions, 1980, chapter 6); exp(r) by
-/// Taylor's series up to r^13.
-#[inline(always)]
-pub(crate) fn exp_of_negative(x: f64) -> f64 {
-    /// ln 2 in two parts, of which the first has enough zeros that n times it is exact.
-    const LN_2: (f64, f64) = (6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10);
-    /// Adding and taking off 1.5 * 2^52 rounds to a whole number, which its lowest bits then hold.
-    const ROUND: f64 = 6_755_399_441_055_744.0;
-    const TAYLOR: [f64; 12] = [
-        1.0 / 6_227_020_800.0,
-        1.0 / 479_001_600.0,
-        1.0 / 39_916_800.0,
-        1.0 / 3_628_800.0,
-        1.0 / 362_880.0,
-        1.0 / 40_320.0,
-        1.0 / 5_040.0,
-        1.0 / 720.0,
-        1.0 / 120.0,
-        1.0 / 24.0,
-        1.0 / 6.0,
-        0.5,
-    ];
-    let bounded = x.max(-708.0);
-    let shifted = bounded * std::f64::consts::LOG2_E + ROUND;
-    let n = shifted - ROUND;
-    let r = (bounded - n * LN_2.0) - n * LN_2.1;
-    let mut series = TAYLOR[0];
-    for &coefficient in &TAYLOR[1..] {
-        series = series * r + coefficient;
-    }
-    let power = (shifted.to_bits().wrapping_add(1023)) << 52;
-    let value = (1.0 + (r + r * r * series)) * f64::from_bits(power);
-    if x < -708.0 { 0.0 } else { value }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn exponentials_are_those_of_the_library() {
-        for at in 0..199_900 {
-            let x = -f64::from(at) * 0.003_541_7;
-            let (found, expected) = (exp_of_negative(x), x.exp());
-            assert!((found - expected).abs() <= 1e-15 * expected, "{x}: {found} {expected}");
-        }
-        assert_eq!(exp_of_negative(0.0).to_bits(), 1.0f64.to_bits());
-        assert_eq!(exp_of_negative(-0.0).to_bits(), 1.0f64.to_bits());
-        assert_eq!(exp_of_negative(f64::NEG_INFINITY), 0.0);
-        assert_eq!(exp_of_negative(-1e300), 0.0);
-        assert!((exp_of_negative(-1.0) - 0.367_879_441_171_442_33).abs() < 1e-16);
-    }
 
     #[test]
     fn affine_agrees_with_numbers_worked_out_by_hand() {
@@ -221,15 +133,5 @@ mod tests {
             let expected: f32 = (0..len).map(|i| (i * i) as f32).sum();
             assert_eq!(dot(&a, &a), expected);
         }
-    }
-
-    #[test]
-    fn extreme_logits_stay_finite() {
-        for z in [-1e30f32, -200.0, 0.0, 200.0, 1e30] {
-            assert!((0.0..=1.0).contains(&sigmoid(z)));
-            assert!(cross_entropy(z, 0.5).is_finite());
-        }
-        assert_eq!(cross_entropy(0.0, 0.3), 2f32.ln());
-        assert_eq!(cross_entropy(50.0, 1.0), (-50f32).exp());
     }
 }

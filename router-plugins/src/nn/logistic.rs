@@ -15,7 +15,8 @@
 
 use router_core::{Error, Matrix, Result};
 
-use crate::nn::kernels::{add_scaled, cross_entropy, dot, sigmoid};
+use crate::nn::exponential::{cross_entropy, sigmoid};
+use crate::nn::kernels::{add_scaled, dot};
 
 /// Newton steps at most; a handful is usual.
 const NEWTON_STEPS: usize = 50;

@@ -12,7 +12,8 @@
 //! | [`feed_forward`] | fitted layers: inference, saving and loading |
 //! | [`logistic`] | ridge logistic regression with an offset, solved exactly |
 //! | [`bilinear`] | features that are outer products: regressions whose coefficients are a matrix |
-//! | [`kernels`] | f32 matrix product, dot product, sigmoid |
+//! | [`kernels`] | f32 matrix product, dot product |
+//! | [`exponential`] | exponential function, sigmoid, cross-entropy, softmax, in vectors |
 //! | [`random`] | initial weights and uniform numbers from a seed stream |
 //!
 //! # Determinism
@@ -24,6 +25,7 @@
 #[cfg(feature = "candle")]
 pub mod autodiff;
 pub mod bilinear;
+pub mod exponential;
 pub mod feed_forward;
 pub mod kernels;
 pub mod logistic;

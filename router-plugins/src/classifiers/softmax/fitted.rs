@@ -3,7 +3,8 @@
 use router_core::prelude::*;
 
 use crate::classifiers::calibration::assign;
-use crate::nn::kernels::{affine_one, softmax};
+use crate::nn::exponential::softmax;
+use crate::nn::kernels::affine_one;
 
 /// A softmax classifier that is ready: t x d weights and t biases on raw embeddings, a temperature and a threshold.
 #[derive(Debug, Clone, PartialEq)]

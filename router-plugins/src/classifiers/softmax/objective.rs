@@ -8,6 +8,8 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
+use crate::nn::exponential::exponentiate;
+
 /// Smallest number of rows of a chunk: enough for the matrix products to run at speed.
 const CHUNK: usize = 256;
 /// Most chunks, each of which holds a gradient of its own until they are summed.
@@ -95,11 +97,7 @@ fn chunk(labels: &[u32], features: &[f32], weights: &[f32], biases: &[f64], d: u
             highest = highest.max(*value);
         }
         let of_label = exponentials[label as usize];
-        let mut total = 0.0;
-        for value in &mut exponentials {
-            *value = (*value - highest).exp();
-            total += *value;
-        }
+        let total = exponentiate(&mut exponentials, highest);
         loss += total.ln() + highest - of_label;
         for (task, ((residual, value), sum)) in row.iter_mut().zip(&exponentials).zip(&mut of_biases).enumerate() {
             let difference = value / total - f64::from(u8::from(task == label as usize));

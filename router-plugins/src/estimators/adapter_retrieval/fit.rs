@@ -13,7 +13,7 @@ use crate::estimators::clusters::pulled;
 use crate::estimators::prompt_clusters::PromptClusters;
 use crate::estimators::realized::{Worth, best_model, last_best, means};
 use crate::neighbors::{NeighborIndex, normalize, normalized};
-use crate::nn::kernels::softmax;
+use crate::nn::exponential::softmax;
 
 /// Clusters at most where their number is not given, and prompts that each then holds at least, on average: a mean of fewer says little.
 const CLUSTERS: usize = 64;

@@ -5,7 +5,8 @@ use router_core::prelude::*;
 
 use crate::estimators::network::{Answer, Scratch};
 use crate::nn::Layer;
-use crate::nn::kernels::{add_scaled, dot, softmax};
+use crate::nn::exponential::softmax;
+use crate::nn::kernels::{add_scaled, dot};
 
 /// A network that reads embeddings with the edges to tasks behind them.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,7 +8,7 @@ use super::*;
 use crate::estimators::network::{Answer, BaseRates, Scratch};
 use crate::estimators::realized::best_model;
 use crate::estimators::testing::{estimate, training_set};
-use crate::nn::kernels::sigmoid;
+use crate::nn::exponential::sigmoid;
 use crate::nn::{Objective, Parameter};
 
 const MODELS: usize = 6;

@@ -4,7 +4,7 @@ use router_core::prelude::*;
 
 use super::*;
 use crate::estimators::testing::{estimate, training_set};
-use crate::nn::kernels::sigmoid;
+use crate::nn::exponential::sigmoid;
 
 fn fit(config: &IrtConfig, set: &TrainingSet) -> IrtEstimator {
     QualityEstimator::fit(config, set, &Tasks::none(set), &FitContext::new(7)).unwrap()

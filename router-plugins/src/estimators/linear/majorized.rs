@@ -14,8 +14,12 @@
 //!
 //! Features are centered by their weighted mean, which parts the intercept from the weights in H.
 #![allow(clippy::indexing_slicing, reason = "all sizes follow from rows, dimension and models of the problem")]
+#![allow(clippy::inline_always, reason = "what is called instead of inlined is compiled for the narrowest vectors")]
+
+use std::marker::PhantomData;
 
 use faer::Accum;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use router_core::prelude::*;
 
@@ -39,6 +43,31 @@ pub(in crate::estimators) trait Loss: Sync {
     fn value(score: f32, target: f32) -> f32;
     /// Its derivative by the score.
     fn derivative(score: f32, target: f32) -> f32;
+}
+
+/// Puts in place of scores, row by row, the derivative of the weighted loss by each.
+struct Derivatives<'a, L> {
+    scores: &'a mut [f32],
+    /// As the scores.
+    targets: &'a [f32],
+    /// One a row.
+    weights: &'a [f32],
+    loss: PhantomData<L>,
+}
+
+impl<L: Loss> WithSimd for Derivatives<'_, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let models = (self.scores.len() / self.weights.len().max(1)).max(1);
+        let rows = self.scores.chunks_exact_mut(models).zip(self.targets.chunks_exact(models)).zip(self.weights);
+        for ((scores, targets), &weight) in rows {
+            for (score, &target) in scores.iter_mut().zip(targets) {
+                *score = weight * L::derivative(*score, target);
+            }
+        }
+    }
 }
 
 /// Rows of features with the targets of k models and weights that these share.
@@ -176,11 +205,12 @@ impl Problem {
             .map(|start| {
                 let end = n.min(start + BLOCK);
                 let mut scores = self.block_scores(at, start, end);
-                for ((scores, row), &weight) in scores.chunks_exact_mut(k).zip(start..).zip(&self.weights[start..end]) {
-                    for (score, &target) in scores.iter_mut().zip(self.targets.row(row)) {
-                        *score = weight * L::derivative(*score, target);
-                    }
-                }
+                Arch::new().dispatch(Derivatives::<L> {
+                    scores: &mut scores,
+                    targets: &self.targets.as_slice()[start * k..end * k],
+                    weights: &self.weights[start..end],
+                    loss: PhantomData,
+                });
                 let mut weights = vec![0.0f32; k * d];
                 let left = View { data: &scores, rows: end - start, cols: k, transposed: true };
                 product(left, self.block(start, end), Accum::Replace, &mut weights);

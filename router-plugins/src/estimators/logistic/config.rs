@@ -1,4 +1,5 @@
 //! Parameters of the logistic estimator.
+#![allow(clippy::inline_always, reason = "what is called instead of inlined is compiled for the narrowest vectors")]
 
 use router_core::prelude::*;
 use schemars::JsonSchema;
@@ -6,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fitted::LogisticEstimator;
 use crate::estimators::linear::{Loss, Parameters, check, fit_all};
-use crate::nn::kernels::{cross_entropy, sigmoid};
+use crate::nn::exponential::{cross_entropy, sigmoid};
 
 /// Parameters of the `logistic` estimator; see the [module](super).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -57,6 +58,7 @@ impl Loss for CrossEntropy {
         cross_entropy(score, target)
     }
 
+    #[inline(always)]
     fn derivative(score: f32, target: f32) -> f32 {
         sigmoid(score) - target
     }

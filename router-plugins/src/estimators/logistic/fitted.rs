@@ -3,7 +3,7 @@
 use router_core::prelude::*;
 
 use crate::nn::Layer;
-use crate::nn::kernels::sigmoid;
+use crate::nn::exponential::sigmoids;
 
 /// Logistic regressions that are ready.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +50,7 @@ impl FittedEstimator for LogisticEstimator {
         batch.embeddings.check_finite("embeddings")?;
         out.reset(batch.embeddings.rows(), self.models());
         self.layer.forward(batch.embeddings, out.quality_mut());
-        out.quality_mut().as_mut_slice().iter_mut().for_each(|logit| *logit = sigmoid(*logit));
+        sigmoids(out.quality_mut().as_mut_slice());
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use router_core::{Error, Matrix, Result, TaskDistribution};
 
 use crate::estimators::moe::config::Routing;
 use crate::estimators::moe::heads::{HeadInput, HeadScratch, TaskHeads};
-use crate::nn::kernels::sigmoid;
+use crate::nn::exponential::sigmoids;
 use crate::nn::{FeedForward, ForwardScratch, Layer};
 
 /// Tasks less likely than this leave their share to the general heads: a row's estimate is off by no more than the sum of what
@@ -50,7 +50,8 @@ impl Expert {
         for row in 0..embeddings.rows() {
             let (hidden, logits, out) = (hidden.row(row), logits.row(row), out.row_mut(row));
             estimates.clear();
-            estimates.extend(logits.iter().map(|&logit| sigmoid(logit)));
+            estimates.extend_from_slice(logits);
+            sigmoids(estimates);
             if index.len() == 0 {
                 // The general heads stand for every task.
             } else if routing == Routing::Hard {

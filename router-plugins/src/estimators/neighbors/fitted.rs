@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::estimators::realized::means;
 use crate::estimators::stored_outcomes;
 use crate::neighbors::{NeighborIndex, Search, normalize, normalized};
-use crate::nn::kernels::exp_of_negative;
+use crate::nn::exponential::exp_of_negative;
 
 /// What cross-validation chose, or the configuration said.
 #[derive(Debug, Clone, Copy, PartialEq)]

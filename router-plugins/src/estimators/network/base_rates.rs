@@ -4,7 +4,7 @@
 use router_core::prelude::*;
 
 use crate::nn::Layer;
-use crate::nn::kernels::sigmoid;
+use crate::nn::exponential::sigmoid;
 
 /// The logit of every model's mean quality, and which models were seen at all.
 pub(in crate::estimators) struct BaseRates {

@@ -5,7 +5,7 @@ use router_core::prelude::*;
 
 use super::spread::Spread;
 use super::training::{Answer, Scratch};
-use crate::nn::kernels::sigmoid;
+use crate::nn::exponential::add_sigmoids;
 
 /// Fits `members` networks, at least one, each in a context of its own: `fit` gets the rows to train on and the rows that the member
 /// holds out, a share of `held_out` of all (none where that is 0 or there is too little to be split); near duplicates stay together.
@@ -112,9 +112,7 @@ impl<N: Answer> Ensemble<N> {
         }
         for member in self.members() {
             member.answer(embeddings, &mut scratch, &mut logits);
-            for (sum, &logit) in out.quality_mut().as_mut_slice().iter_mut().zip(logits.as_slice()) {
-                *sum += share * sigmoid(logit);
-            }
+            add_sigmoids(out.quality_mut().as_mut_slice(), share, logits.as_slice());
             if let Some(spread) = &mut spread {
                 spread.see(out.quality(), share.recip());
             }

@@ -9,7 +9,7 @@ use router_core::prelude::*;
 use super::pairs::{Pair, each_pair};
 use super::standardization::Standardization;
 use crate::nn::autodiff::{TensorResult, logistic_loss};
-use crate::nn::kernels::{cross_entropy, sigmoid};
+use crate::nn::exponential::{cross_entropy, sigmoid};
 use crate::nn::{ForwardScratch, Objective, Parameter, Schedule, train};
 
 /// Prompts that are estimated together.

@@ -7,7 +7,7 @@ use router_core::prelude::*;
 
 use crate::estimators::linear::{Parameters, fit_all};
 use crate::estimators::logistic::CrossEntropy;
-use crate::nn::kernels::sigmoid;
+use crate::nn::exponential::sigmoids;
 use crate::nn::{FeedForward, ForwardScratch, Layer};
 
 /// A trunk and an adapter for every model.
@@ -98,7 +98,7 @@ impl FittedEstimator for PerModelAdaptersEstimator {
         let mut scratch = ForwardScratch::default();
         let read = self.trunk.forward(batch.embeddings, &mut scratch);
         self.adapters.forward(read.view(), out.quality_mut());
-        out.quality_mut().as_mut_slice().iter_mut().for_each(|logit| *logit = sigmoid(*logit));
+        sigmoids(out.quality_mut().as_mut_slice());
         Ok(())
     }
 }

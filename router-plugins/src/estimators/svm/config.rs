@@ -1,4 +1,5 @@
 //! Parameters of the support vector machines.
+#![allow(clippy::inline_always, reason = "what is called instead of inlined is compiled for the narrowest vectors")]
 
 use router_core::prelude::*;
 use schemars::JsonSchema;
@@ -49,6 +50,7 @@ impl Loss for SquaredHinge {
         target * (1.0 - score).max(0.0).powi(2) + (1.0 - target) * (1.0 + score).max(0.0).powi(2)
     }
 
+    #[inline(always)]
     fn derivative(score: f32, target: f32) -> f32 {
         2.0 * ((1.0 - target) * (1.0 + score).max(0.0) - target * (1.0 - score).max(0.0))
     }

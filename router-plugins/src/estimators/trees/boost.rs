@@ -10,7 +10,7 @@ use super::config::TreesConfig;
 use super::fitted::TreesEstimator;
 use super::grow::{Derivative, Grower};
 use crate::estimators::decision_trees::{DecisionTrees, Tree};
-use crate::nn::kernels::{cross_entropy, sigmoid};
+use crate::nn::exponential::{cross_entropy, sigmoid};
 
 /// Folds of which one is held out to choose the number of trees.
 const FOLDS: usize = 5;

@@ -3,7 +3,7 @@
 use router_core::prelude::*;
 
 use crate::estimators::decision_trees::DecisionTrees;
-use crate::nn::kernels::sigmoid;
+use crate::nn::exponential::sigmoids;
 
 /// Boosted trees that are ready.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,7 +63,7 @@ impl FittedEstimator for TreesEstimator {
             }
             tree += count;
         }
-        out.quality_mut().as_mut_slice().iter_mut().for_each(|logit| *logit = sigmoid(*logit));
+        sigmoids(out.quality_mut().as_mut_slice());
         Ok(())
     }
 }

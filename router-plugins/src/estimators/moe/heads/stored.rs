@@ -9,7 +9,7 @@ use router_core::{ModelIndex, Result};
 use super::core_space::CoreSpaceHeads;
 use super::low_rank::LowRankHeads;
 use super::separate::SeparateHeads;
-use crate::nn::kernels::sigmoid;
+use crate::nn::exponential::sigmoid;
 
 /// The version of the format `moe` that knew one kind of stored heads, without its name.
 const UNNAMED: u32 = 1;

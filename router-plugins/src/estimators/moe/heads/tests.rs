@@ -18,7 +18,8 @@ use super::residual::{self, Residual};
 use super::separate::{Coefficients, OfTask};
 use super::stored::{HeadInput, HeadScratch};
 use super::{Evidence, HeadKind};
-use crate::nn::kernels::{dot, sigmoid};
+use crate::nn::exponential::sigmoid;
+use crate::nn::kernels::dot;
 use crate::nn::logistic::{LogisticProblem, Observation};
 use crate::nn::{Activation, FeedForward, Layer};
 
