@@ -4,8 +4,8 @@ use hnsw_rs::anndists::dist::distances::Distance;
 use hnsw_rs::hnsw::Hnsw;
 use router_core::{CancelToken, MatrixView, ProgressBar, Result};
 
-use super::dot;
 use super::selection::better;
+use crate::nn::kernels::inner_product;
 
 /// Links a point and layer.
 const CONNECTIONS: usize = 24;
@@ -25,7 +25,7 @@ struct InnerProduct;
 
 impl Distance<f32> for InnerProduct {
     fn eval(&self, a: &[f32], b: &[f32]) -> f32 {
-        (1.0 - dot(a, b)).max(0.0)
+        (1.0 - inner_product(a, b)).max(0.0)
     }
 }
 
@@ -79,7 +79,7 @@ impl SmallWorld {
             .iter()
             .map(|neighbor| neighbor.d_id)
             .filter(|&row| Some(row) != excluded)
-            .map(|row| (dot(query, points.row(row)) + 0.0, row as u32))
+            .map(|row| (inner_product(query, points.row(row)) + 0.0, row as u32))
             .collect();
         if found.len() < indices.len() {
             return false;

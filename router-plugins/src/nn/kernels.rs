@@ -79,6 +79,20 @@ pub(crate) fn affine_one(weights: &Matrix, bias: &[f32], input: &[f32], out: &mu
     pulp::Arch::new().dispatch(AffineOne(weights, bias, input, out));
 }
 
+/// [`dot`] by vectors as wide as the processor has, with the same bits.
+pub(crate) fn inner_product(a: &[f32], b: &[f32]) -> f32 {
+    struct InnerProduct<'a>(&'a [f32], &'a [f32]);
+    impl pulp::WithSimd for InnerProduct<'_> {
+        type Output = f32;
+
+        #[inline(always)]
+        fn with_simd<S: pulp::Simd>(self, _: S) -> f32 {
+            dot(self.0, self.1)
+        }
+    }
+    pulp::Arch::new().dispatch(InnerProduct(a, b))
+}
+
 /// The dot product of two vectors of the same length (the shorter one's, if they differ).
 #[inline(always)]
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
@@ -123,6 +137,7 @@ mod tests {
         affine_one(&weights, &[1.0, -2.0, 0.5, 0.0, 3.0], &input, &mut out);
         for (row, bias) in [1.0, -2.0, 0.5, 0.0, 3.0].into_iter().enumerate() {
             assert_eq!(out[row].to_bits(), (dot(weights.row(row), &input) + bias).to_bits());
+            assert_eq!(inner_product(weights.row(row), &input).to_bits(), dot(weights.row(row), &input).to_bits());
         }
     }
 
