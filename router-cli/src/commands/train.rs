@@ -8,7 +8,7 @@ use router_core::{Dataset, FitContext, Registry, Result, Router, RouterConfig, T
 use router_eval::References;
 use serde_json::{Value, json};
 
-use super::{Session, read};
+use super::Session;
 use crate::arguments::Train;
 use crate::table::{count, percent, plural};
 
@@ -18,8 +18,9 @@ pub(super) fn run(arguments: &Train, session: &mut Session) -> Result<()> {
     let unfitted = UnfittedRouter::from_config(&config, &session.registry).map_err(|error| source.locate(error))?;
     // A place that cannot be written is better known before a long fit than after it.
     drop(ArtifactWriter::create(&arguments.out)?);
-    let dataset = read(&arguments.data)?;
-    let warnings = router_data::directory::check(&arguments.data).warnings().count();
+    let (dataset, findings) = router_data::directory::read_checked(&arguments.data)?;
+    let (dataset, warnings) = (Arc::new(dataset), findings.warnings().count());
+    drop(findings);
 
     let cx = session.caching(config.seed, arguments.no_cache);
     let fitted = fit(&unfitted, &dataset, &cx);

@@ -205,7 +205,7 @@ mod tests {
     use crate::types::task::TaskMap;
 
     fn reference(observations: &[Observation]) -> DriftReference {
-        DriftReference::new(observations, Centers::new(&TaskMap::none(0), Matrix::zeros(0, 2).view()))
+        DriftReference::new(observations, Centers::new(&TaskMap::none(0), Matrix::zeros(0, 2).view(), 0..0))
     }
 
     /// `count` prompts: `share` of them without a task, similarity and probability uniform in [low, 1].

@@ -184,10 +184,10 @@ pub(crate) fn confidence(tasks: &TaskDistribution, row: usize, threshold: Option
 pub(crate) struct Centers(Matrix);
 
 impl Centers {
-    /// The centers of `map` over `embeddings` of the same rows. O(n * d).
-    pub(crate) fn new(map: &TaskMap, embeddings: MatrixView<'_>) -> Self {
+    /// The centers of `map` over the rows `rows` of `embeddings`, one a prompt of the map. O(n * d).
+    pub(crate) fn new(map: &TaskMap, embeddings: MatrixView<'_>, rows: impl Iterator<Item = usize>) -> Self {
         let mut sums = vec![vec![0.0f64; embeddings.cols()]; map.count()];
-        for (row, task) in map.assignments().iter().enumerate() {
+        for (row, task) in rows.zip(map.assignments()) {
             let Some(TaskId(task)) = task else { continue };
             let values = embeddings.row(row);
             let norm = values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
@@ -302,7 +302,7 @@ mod tests {
     fn centers_are_mean_directions() {
         let embeddings = Matrix::from_vec(3, 2, vec![2.0, 0.0, 0.0, 1.0, 0.0, -3.0]).unwrap();
         let map = TaskMap::from_labels(&[Some(0), Some(0), Some(1)]);
-        let centers = Centers::new(&map, embeddings.view());
+        let centers = Centers::new(&map, embeddings.view(), 0..embeddings.rows());
         let half = std::f32::consts::FRAC_1_SQRT_2;
         assert!((centers.similarity(&[5.0, 0.0]) - half).abs() < 1e-6);
         assert!((centers.similarity(&[0.0, -1.0]) - 1.0).abs() < 1e-6);

@@ -17,6 +17,9 @@ use crate::types::estimates::{Estimates, EstimatesView};
 use crate::types::folds::Folds;
 use crate::types::task::{TaskDistribution, TaskId, TaskMap};
 
+/// Prompts that are classified at once.
+const CLASSIFIED: usize = 4096;
+
 /// The folds of `set`, or none if it is too small to be split (fewer than two groups of near duplicates, or a part without
 /// an outcome). With fewer groups than `count`, as many folds as groups.
 pub fn cross_fit_folds(set: &TrainingSet, count: usize, cx: &FitContext) -> Option<Folds> {
@@ -87,7 +90,7 @@ pub(crate) fn assign(
     folds: Folds,
     cx: &FitContext,
 ) -> Result<HeldOut> {
-    let parts: Vec<(Vec<usize>, TaskDistribution, Option<f32>)> = (0..folds.count())
+    let parts: Vec<(Vec<usize>, Vec<(Option<TaskId>, f32)>)> = (0..folds.count())
         .into_par_iter()
         .map(|fold| {
             let (train_rows, rows) = folds.split(fold);
@@ -96,16 +99,24 @@ pub(crate) fn assign(
             let train = set.subset(&train_rows)?;
             let tasks = Tasks::profile(&train, map.restrict(&train_rows), config)?;
             let fitted = classifier.fit(&train, &tasks, &cx)?;
-            let mut distribution = TaskDistribution::new();
-            fitted.classify(set.embeddings().gather(&rows).view(), &mut distribution)?;
-            Ok((rows, distribution, fitted.threshold()))
+            drop((train, tasks));
+            let (threshold, mut distribution) = (fitted.threshold(), TaskDistribution::new());
+            let mut found = Vec::with_capacity(rows.len());
+            // A probability for every task is wanted of a block at a time, not of all prompts.
+            for block in rows.chunks(CLASSIFIED) {
+                fitted.classify(set.embeddings().gather(block).view(), &mut distribution)?;
+                found.extend(
+                    (0..block.len()).map(|at| (distribution.assigned(at), confidence(&distribution, at, threshold))),
+                );
+            }
+            Ok((rows, found))
         })
         .collect::<Result<_>>()?;
     let (mut assigned, mut confidences) = (vec![None; set.len()], vec![0.0; set.len()]);
-    for (rows, distribution, threshold) in &parts {
-        for (at, &row) in rows.iter().enumerate() {
+    for (rows, found) in &parts {
+        for (&row, &found) in rows.iter().zip(found) {
             if let (Some(task), Some(certain)) = (assigned.get_mut(row), confidences.get_mut(row)) {
-                (*task, *certain) = (distribution.assigned(at), confidence(distribution, at, *threshold));
+                (*task, *certain) = found;
             }
         }
     }

@@ -52,7 +52,7 @@ pub(crate) fn reference(
                 };
             if let Some(all) = router.embed_anew(set, &train_rows, &cx)? {
                 let train = set.subset_with_embeddings(&train_rows, all.gather(&train_rows).into())?;
-                let centers = Centers::new(&train_map, train.embeddings());
+                let centers = Centers::new(&train_map, train.embeddings(), 0..train.len());
                 let tasks = Tasks::profile(&train, train_map, &router.config.tasks)?;
                 let fitted = classifier.fit(&train, &tasks, &cx)?;
                 let mut distribution = TaskDistribution::new();
@@ -63,7 +63,7 @@ pub(crate) fn reference(
                 });
                 return Ok(seen.collect());
             }
-            let centers = Centers::new(&train_map, set.embeddings().gather(&train_rows).view());
+            let centers = Centers::new(&train_map, set.embeddings(), train_rows.iter().copied());
             let seen = rows.par_iter().map(|&row| {
                 let confidence = held_out.confidence.get(row).copied().unwrap_or(0.0);
                 let assigned = held_out.assigned.get(row).copied().flatten();
@@ -75,7 +75,7 @@ pub(crate) fn reference(
     let mut observations: Vec<(usize, Observation)> = parts.into_iter().flatten().collect();
     observations.sort_unstable_by_key(|(row, _)| *row);
     let observations: Vec<Observation> = observations.into_iter().map(|(_, observation)| observation).collect();
-    Ok(Some(DriftReference::new(&observations, Centers::new(map, set.embeddings()))))
+    Ok(Some(DriftReference::new(&observations, Centers::new(map, set.embeddings(), 0..set.len()))))
 }
 
 impl Router {

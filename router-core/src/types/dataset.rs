@@ -1,7 +1,7 @@
 //! A data set, and the part of it that a component is fitted on.
 #![allow(clippy::indexing_slicing, reason = "row numbers are checked when a subset is made")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -20,7 +20,7 @@ pub struct Dataset {
     name: String,
     prompts: Vec<Prompt>,
     models: ModelPool,
-    outcomes: Outcomes,
+    outcomes: Arc<Outcomes>,
     groups: Vec<u32>,
 }
 
@@ -36,7 +36,7 @@ impl Dataset {
         if outcomes.models() != models.len() {
             return Err(Error::shape("models of outcomes", models.len(), outcomes.models()));
         }
-        let mut seen = BTreeSet::new();
+        let mut seen = HashSet::with_capacity(prompts.len());
         for prompt in &prompts {
             if !seen.insert(prompt.id.as_str()) {
                 return Err(Error::new(ErrorKind::Data, format!("prompt id `{}` stands twice", prompt.id))
@@ -44,7 +44,7 @@ impl Dataset {
             }
         }
         let groups = (0..prompts.len() as u32).collect();
-        Ok(Self { name: name.into(), prompts, models, outcomes, groups })
+        Ok(Self { name: name.into(), prompts, models, outcomes: Arc::new(outcomes), groups })
     }
 
     /// The same data set with near-duplicate groups: prompts of one group are never split over folds, and are resampled together.
@@ -93,7 +93,7 @@ impl Dataset {
             name: self.name.clone(),
             prompts: rows.iter().map(|&row| self.prompts[row].clone()).collect(),
             models: self.models.clone(),
-            outcomes: self.outcomes.gather(rows),
+            outcomes: Arc::new(self.outcomes.gather(rows)),
             groups: rows.iter().map(|&row| self.groups[row]).collect(),
         }
     }
@@ -162,7 +162,11 @@ impl TrainingSet {
         }
         embeddings.view().check_finite("embeddings")?;
         let rows = (0..dataset.prompts().len()).collect();
-        let outcomes = Arc::new(dataset.outcomes().inverse_propensity_weighted());
+        let outcomes = if dataset.outcomes.has_propensities() {
+            Arc::new(dataset.outcomes.inverse_propensity_weighted())
+        } else {
+            Arc::clone(&dataset.outcomes)
+        };
         Ok(Self { dataset, rows, embeddings, outcomes })
     }
 

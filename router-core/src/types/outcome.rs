@@ -49,9 +49,32 @@ impl Outcomes {
         let mut offsets = Vec::with_capacity(rows.len() + 1);
         offsets.push(0);
         let mut entries: Vec<Outcome> = Vec::with_capacity(rows.iter().map(Vec::len).sum());
-        for (row, mut outcomes) in rows.into_iter().enumerate() {
+        for mut outcomes in rows {
             outcomes.sort_by_key(|outcome| outcome.model);
-            for pair in outcomes.windows(2) {
+            entries.append(&mut outcomes);
+            offsets.push(entries.len());
+        }
+        Self::from_sorted(models, offsets, entries)
+    }
+
+    /// The outcomes of `models` models that are in order already, taken as they are: those of prompt i stand in `entries` from
+    /// `offsets[i]` up to `offsets[i + 1]`, by ascending model. There is an offset more than there are prompts.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Shape`] for offsets that do not ascend from 0 to the number of entries, or models that do not ascend; otherwise as
+    /// [`Outcomes::from_rows`].
+    pub fn from_sorted(models: usize, offsets: Vec<usize>, entries: Vec<Outcome>) -> Result<Self> {
+        let bounds = (offsets.first().copied(), offsets.last().copied());
+        if bounds != (Some(0), Some(entries.len())) || !offsets.is_sorted() {
+            let expected = format!("ascending from 0 to {}", entries.len());
+            return Err(Error::shape("offsets of outcomes", expected, format!("{bounds:?}")));
+        }
+        let outcomes = Self { models, offsets, entries };
+        for row in 0..outcomes.prompts() {
+            for pair in outcomes.row(row).windows(2) {
+                if pair[0].model > pair[1].model {
+                    return Err(Error::shape("models of a row", "ascending", format!("descending in prompt {row}")));
+                }
                 if pair[0].model == pair[1].model {
                     return Err(Error::new(
                         ErrorKind::Data,
@@ -60,13 +83,11 @@ impl Outcomes {
                     .help("average repeated calls first, or give one a prompt of its own"));
                 }
             }
-            for outcome in &outcomes {
+            for outcome in outcomes.row(row) {
                 Self::check(row, models, outcome)?;
             }
-            entries.append(&mut outcomes);
-            offsets.push(entries.len());
         }
-        Ok(Self { models, offsets, entries })
+        Ok(outcomes)
     }
 
     fn check(row: usize, models: usize, outcome: &Outcome) -> Result<()> {
@@ -176,7 +197,7 @@ impl Outcomes {
     /// An outcome without a propensity beside others with one counts as if it had been certain.
     pub fn inverse_propensity_weighted(&self) -> Self {
         let mut weighted = self.clone();
-        if self.entries.iter().all(|outcome| outcome.propensity.is_none()) {
+        if !self.has_propensities() {
             return weighted;
         }
         let factor = |outcome: &Outcome| outcome.propensity.map_or(1.0, |propensity| 1.0 / f64::from(propensity));
@@ -196,6 +217,11 @@ impl Outcomes {
             outcome.weight = (f64::from(outcome.weight) * share) as f32;
         }
         weighted
+    }
+
+    /// Whether an outcome says with which probability its model was asked.
+    pub fn has_propensities(&self) -> bool {
+        self.entries.iter().any(|outcome| outcome.propensity.is_some())
     }
 
     /// The weighted mean quality of every model, and how many outcomes stand behind it; `None` for a model never seen.
@@ -238,6 +264,16 @@ mod tests {
         assert!(outcomes.row(1).is_empty());
         assert_eq!(outcomes.best_single(), 2);
         assert_eq!(outcomes.gather(&[2, 0]).get(0, 1).unwrap().quality, 0.5);
+        let entries: Vec<Outcome> = outcomes.iter().map(|(_, &outcome)| outcome).collect();
+        assert_eq!(Outcomes::from_sorted(3, vec![0, 2, 2, 3], entries.clone()).unwrap(), outcomes);
+        let kind = |offsets: &[usize], entries: &[Outcome]| {
+            Outcomes::from_sorted(3, offsets.to_vec(), entries.to_vec()).unwrap_err().kind()
+        };
+        for offsets in [&[][..], &[0, 2], &[1, 3], &[0, 4], &[0, 3, 2, 3]] {
+            assert_eq!(kind(offsets, &entries), ErrorKind::Shape, "{offsets:?}");
+        }
+        assert_eq!(kind(&[0, 2], &[entries[1], entries[0]]), ErrorKind::Shape);
+        assert_eq!(kind(&[0, 2], &[entries[1], entries[1]]), ErrorKind::Data);
     }
 
     #[test]

@@ -13,8 +13,8 @@ pub(crate) enum Mark {
 
 const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
 const UTF16_BOMS: [&[u8]; 2] = [b"\xFF\xFE", b"\xFE\xFF"];
-/// So many bytes are looked at for UTF-16 without a mark.
-const BEGINNING: usize = 64;
+/// So many bytes are looked at for a mark, and for UTF-16 without one.
+pub(crate) const BEGINNING: usize = 64;
 
 /// The encoding that the beginning of `bytes` tells of.
 pub(crate) fn mark(bytes: &[u8]) -> Mark {
@@ -30,18 +30,31 @@ pub(crate) fn mark(bytes: &[u8]) -> Mark {
     if UTF16_BOMS.iter().any(|bom| bytes.starts_with(bom)) || zeros(0) != zeros(1) { Mark::Utf16 } else { Mark::None }
 }
 
-/// Lines of `bytes` that end the other way than the first line, in CRLF or LF: which is the first of them, and how many there are.
-pub(crate) fn mixed_line_ends(bytes: &[u8]) -> Option<(usize, usize)> {
-    let mut first = None;
-    let mut other: Option<(usize, usize)> = None;
-    let whole = bytes.iter().rposition(|&byte| byte == b'\n')?;
-    for (at, line) in bytes.get(..whole)?.split(|&byte| byte == b'\n').enumerate() {
-        let carriage_return = line.ends_with(b"\r");
-        if *first.get_or_insert(carriage_return) != carriage_return {
-            other.get_or_insert((at + 1, 0)).1 += 1;
+/// How the lines of a file end, line after line.
+#[derive(Debug, Default)]
+pub(crate) struct LineEnds {
+    lines: usize,
+    /// Whether the first line ends in CRLF.
+    first: bool,
+    /// The first line that ends the other way, and how many do.
+    other: Option<(usize, usize)>,
+}
+
+impl LineEnds {
+    /// Takes the next line in, which ends in CRLF or in LF.
+    pub(crate) fn add(&mut self, carriage_return: bool) {
+        self.lines += 1;
+        if self.lines == 1 {
+            self.first = carriage_return;
+        } else if carriage_return != self.first {
+            self.other.get_or_insert((self.lines, 0)).1 += 1;
         }
     }
-    other
+
+    /// Lines that end the other way than the first: which is the first of them, and how many there are.
+    pub(crate) fn mixed(&self) -> Option<(usize, usize)> {
+        self.other
+    }
 }
 
 /// A piece of `text` that looks like UTF-8 read as Latin-1 or Windows-1252 (`Ã©` for `é`, `â€™` for `’`), or a replacement
@@ -98,11 +111,16 @@ mod tests {
 
     #[test]
     fn line_ends() {
-        assert_eq!(mixed_line_ends(b"a\nb\nc"), None);
-        assert_eq!(mixed_line_ends(b"a\r\nb\r\nc"), None);
-        assert_eq!(mixed_line_ends(b"a\r\nb\nc\r\nd\n"), Some((2, 2)));
-        assert_eq!(mixed_line_ends(b"a\nb\nc\r\n"), Some((3, 1)));
-        assert_eq!(mixed_line_ends(b""), None);
+        let mixed = |ends: &[bool]| {
+            let mut found = LineEnds::default();
+            ends.iter().for_each(|&carriage_return| found.add(carriage_return));
+            found.mixed()
+        };
+        assert_eq!(mixed(&[false, false]), None);
+        assert_eq!(mixed(&[true, true]), None);
+        assert_eq!(mixed(&[true, false, true, false]), Some((2, 2)));
+        assert_eq!(mixed(&[false, false, true]), Some((3, 1)));
+        assert_eq!(mixed(&[]), None);
     }
 
     #[test]

@@ -162,6 +162,13 @@ impl Findings {
         self.0.sort_by(|a, b| (&a.file, a.line, a.severity).cmp(&(&b.file, b.line, b.severity)));
     }
 
+    /// Orders what was pushed from position `from` on, all of one file, by line; what is of one line stays as it is.
+    pub(crate) fn sort_lines_from(&mut self, from: usize) {
+        if let Some(findings) = self.0.get_mut(from..) {
+            findings.sort_by_key(|finding| finding.line);
+        }
+    }
+
     /// All findings.
     pub fn iter(&self) -> std::slice::Iter<'_, Finding> {
         self.0.iter()

@@ -2,17 +2,18 @@
 //!
 //! Every format becomes [`Cell`]s, and one function makes an outcome of them, so that a rule holds in all.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use router_core::{ErrorKind, ModelIndex, Outcome, Outcomes};
 use serde_json::Value;
 
-use super::csv_rows::Rows;
+use super::csv_rows::{Cells, Rows};
 use super::findings::{Finding, Findings};
 use super::models::Models;
 use super::object::{self, Object};
 use super::prompts::Prompts;
+use super::seen::Seen;
 use super::{parquet_rows, source};
 use crate::table::Cell;
 
@@ -55,27 +56,33 @@ pub(crate) struct Read {
 }
 
 pub(crate) fn read(path: &Path, models: &Models, prompts: &Prompts, findings: &mut Findings) -> Read {
-    let mut reader = Reader {
-        path,
-        models,
-        prompts,
-        rows: vec![Vec::new(); prompts.sound.len()],
-        seen: HashMap::new(),
-        read: Read::default(),
-        findings,
-    };
+    let mut reader = Reader { path, models, prompts, seen: Seen::default(), read: Read::default(), findings };
+    let before = reader.findings.len();
     if source::is_parquet(path) {
         reader.read_parquet();
-    } else if let Some(bytes) = source::load(path, reader.findings) {
+    } else if let Some(mut lines) = source::Lines::open(path, reader.findings) {
         if path.extension().is_some_and(|extension| extension == "jsonl") {
-            reader.read_json_lines(&bytes);
+            reader.read_json_lines(&mut lines);
         } else {
-            reader.read_csv(&bytes);
+            reader.read_csv(&mut lines);
         }
+        lines.close(reader.findings);
     }
-    let Reader { rows, mut read, .. } = reader;
+    let Reader { mut seen, mut read, .. } = reader;
+    seen.sort();
     if let Some(pool) = &models.pool {
-        match Outcomes::from_rows(pool.len(), rows) {
+        for (row, model, line, first) in seen.repeated() {
+            let (id, name) = (prompts.sound.get(row).map_or("?", |prompt| &prompt.id), pool.name(model));
+            let message = format!("prompt `{id}` and model `{name}` stand together twice, first in line {first}");
+            let help = "average repeated calls first, or give one a prompt of its own";
+            findings.push(Finding::error(path, line, message).help(help));
+        }
+        // What stands twice is known last, and belongs among the rest.
+        findings.sort_lines_from(before);
+        if findings.has_errors() {
+            return read;
+        }
+        match seen.into_outcomes(pool.len(), prompts.sound.len()) {
             Ok(outcomes) => read.outcomes = Some(outcomes),
             Err(error) => findings.push(Finding::from_error(path, 1, &error)),
         }
@@ -83,16 +90,11 @@ pub(crate) fn read(path: &Path, models: &Models, prompts: &Prompts, findings: &m
     read
 }
 
-/// One row, in the order of [`COLUMNS`].
-type Cells = [Cell; COLUMNS.len()];
-
 struct Reader<'a> {
     path: &'a Path,
     models: &'a Models,
     prompts: &'a Prompts,
-    rows: Vec<Vec<Outcome>>,
-    /// The line of every pair of prompt and model seen so far.
-    seen: HashMap<(usize, ModelIndex), usize>,
+    seen: Seen,
     read: Read,
     findings: &'a mut Findings,
 }
@@ -106,17 +108,21 @@ impl Reader<'_> {
         self.findings.push(if help.is_empty() { finding } else { finding.help(help) });
     }
 
-    fn read_csv(&mut self, bytes: &[u8]) {
-        let mut rows = Rows::new(bytes);
+    fn read_csv(&mut self, lines: &mut source::Lines) {
+        let mut rows = Rows::new(|text| lines.read(text));
         let Some((line, header)) = rows.next() else {
-            return self.wrong(1, "", "the file is empty", HEADER);
+            if !lines.failed() {
+                self.wrong(1, "", "the file is empty", HEADER);
+            }
+            return;
         };
         let header = match header {
             Ok(header) => header,
             Err(fault) => return self.wrong(line, "", format!("malformed header: {fault}"), HEADER),
         };
-        let Some(columns) = self.read_header(line, &header) else { return };
-        for (line, row) in rows {
+        let Some(columns) = self.read_header(line, header) else { return };
+        let mut cells = [const { Cell::Empty }; COLUMNS.len()];
+        while let Some((line, row)) = rows.next() {
             let row = match row {
                 Ok(row) => row,
                 Err(fault) => {
@@ -124,22 +130,19 @@ impl Reader<'_> {
                     continue;
                 }
             };
-            if row.len() != header.len() {
-                let message = format!("the row has {} cells, the header {}", row.len(), header.len());
+            if row.len() != columns.len() {
+                let message = format!("the row has {} cells, the header {}", row.len(), columns.len());
                 self.wrong(line, "", message, "quote a cell that holds a comma");
                 continue;
             }
-            let mut cells = [const { Cell::Empty }; COLUMNS.len()];
             let mut readable = true;
             for (content, column) in row.iter().zip(&columns) {
                 let Some(text) = source::utf8(self.path, line, content, self.findings) else {
                     readable = false;
                     break;
                 };
-                if let Some(cell) = column.and_then(|column| cells.get_mut(column))
-                    && !text.is_empty()
-                {
-                    *cell = Cell::Text(text.to_owned());
+                if let Some(cell) = column.and_then(|column| cells.get_mut(column)) {
+                    cell.set_text(text);
                 }
             }
             if readable {
@@ -149,10 +152,10 @@ impl Reader<'_> {
     }
 
     /// Which of [`COLUMNS`] stands where; `None` for one that is not read.
-    fn read_header(&mut self, line: usize, header: &[Vec<u8>]) -> Option<Vec<Option<usize>>> {
+    fn read_header(&mut self, line: usize, header: &Cells) -> Option<Vec<Option<usize>>> {
         let before = self.findings.len();
         let mut columns = Vec::with_capacity(header.len());
-        for name in header {
+        for name in header.iter() {
             let name = source::utf8(self.path, line, name, self.findings)?.trim();
             let column = COLUMNS.iter().position(|&column| column == name);
             match column {
@@ -178,10 +181,11 @@ impl Reader<'_> {
         sound.then_some(columns)
     }
 
-    fn read_json_lines(&mut self, bytes: &[u8]) {
+    fn read_json_lines(&mut self, lines: &mut source::Lines) {
         let shape = r#"a line is {"prompt_id": "...", "model": "...", "quality": 0.5, "cost_usd": 0.001}"#;
         let mut unread: BTreeMap<String, Tally> = BTreeMap::new();
-        for (line, content) in source::lines(bytes) {
+        let mut text = Vec::new();
+        while let Some((line, content)) = lines.next(&mut text) {
             if content.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
@@ -242,7 +246,7 @@ impl Reader<'_> {
     }
 
     /// Takes one row in, or says what is wrong with it: everything that is.
-    fn take(&mut self, line: usize, cells: &Cells) {
+    fn take(&mut self, line: usize, cells: &[Cell; COLUMNS.len()]) {
         let [id, model, quality, cost, input, output, weight, propensity] = cells;
         let prompt = self.find_prompt(line, id);
         let model = self.find_model(line, model);
@@ -259,22 +263,13 @@ impl Reader<'_> {
         let weight = self.weight(line, weight);
         let propensity = self.propensity(line, propensity);
         let (Some(Some(row)), Some(Some(model))) = (prompt, model) else { return };
-        if let Some(first) = self.seen.insert((row, model), line) {
-            self.seen.insert((row, model), first);
-            let message = format!(
-                "prompt `{}` and model `{}` stand together twice, first in line {first}",
-                self.prompts.sound.get(row).map_or("?", |prompt| &prompt.id),
-                self.models.pool.as_ref().map_or("?", |pool| pool.name(model)),
-            );
-            let help = "average repeated calls first, or give one a prompt of its own";
-            return self.wrong(line, "", message, help);
-        }
         let (Ok(quality), Ok(cost_usd), Ok(input_tokens), Ok(output_tokens), Ok(weight), Ok(propensity)) =
             (quality, cost_usd, input_tokens, output_tokens, weight, propensity)
         else {
-            return;
+            return self.seen.add(row, line, Outcome::new(model, f32::NAN));
         };
         let Some(quality) = quality else {
+            self.seen.add(row, line, Outcome::new(model, f32::NAN));
             return self.read.without_quality.entry(model).or_default().add(line);
         };
         if cost_usd.is_none() {
@@ -283,11 +278,9 @@ impl Reader<'_> {
         if propensity.is_none() {
             self.read.without_propensity.add(line);
         }
-        if let Some(row) = self.rows.get_mut(row) {
-            // Adding zero makes a negative zero positive.
-            let quality = quality as f32 + 0.0;
-            row.push(Outcome { model, quality, weight, propensity, cost_usd, input_tokens, output_tokens });
-        }
+        // Adding zero makes a negative zero positive.
+        let quality = quality as f32 + 0.0;
+        self.seen.add(row, line, Outcome { model, quality, weight, propensity, cost_usd, input_tokens, output_tokens });
     }
 
     /// The row of a prompt: `None` for an unknown one, `Some(None)` for one that could not be read.
@@ -300,7 +293,7 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let found = self.prompts.rows.get(id).copied();
+        let found = self.prompts.places.get(id).map(|place| place.row);
         if found.is_none() && self.prompts.complete {
             self.wrong(line, "prompt_id", format!("unknown prompt `{id}`"), "it is not in the prompts file");
         }

@@ -1,5 +1,6 @@
 //! `prompts.jsonl`: the prompts, one a line; or `prompts.parquet`, one a row.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
@@ -19,10 +20,19 @@ pub(crate) struct Prompts {
     pub(crate) sound: Vec<Prompt>,
     /// The line of each of them.
     pub(crate) lines: Vec<usize>,
-    /// The row of each of them, by id; `None` for an id whose line is at fault otherwise.
-    pub(crate) rows: HashMap<String, Option<usize>>,
-    /// Whether `rows` names all: an id that is not there is an unknown prompt.
+    /// Where each id stands.
+    pub(crate) places: HashMap<String, Place>,
+    /// Whether `places` names all: an id that is not there is an unknown prompt.
     pub(crate) complete: bool,
+}
+
+/// Where a prompt stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    /// The line that its id stands in first.
+    line: usize,
+    /// Its row; `None` where the line is at fault otherwise.
+    pub(crate) row: Option<usize>,
 }
 
 const FIELDS: [&str; 5] = ["prompt_id", "prompt", "benchmark", "description", "tags"];
@@ -32,12 +42,7 @@ const REQUIRED: usize = 1;
 const SHAPE: &str = r#"a line is {"prompt_id": "...", "prompt": "...", "benchmark": "..."}"#;
 
 pub(crate) fn read(path: &Path, findings: &mut Findings) -> Prompts {
-    let mut reader = Reader {
-        path,
-        found: Prompts { complete: true, ..Prompts::default() },
-        first_lines: HashMap::new(),
-        unread: BTreeMap::new(),
-    };
+    let mut reader = Reader { path, found: Prompts { complete: true, ..Prompts::default() }, unread: BTreeMap::new() };
     let whole = if source::is_parquet(path) {
         parquet_rows::read(path, &COLUMNS, REQUIRED, findings, |row, cells, findings| {
             reader.take_cells(row, cells, findings);
@@ -55,7 +60,7 @@ pub(crate) fn read(path: &Path, findings: &mut Findings) -> Prompts {
                 .help(format!("the fields are {}", FIELDS.join(", "))),
         );
     }
-    if found.complete && found.rows.is_empty() {
+    if found.complete && found.places.is_empty() {
         findings.push(Finding::error(path, 1, "there is no prompt").help(SHAPE));
         // One finding says it; an unknown prompt in every row of outcomes would say no more.
         found.complete = false;
@@ -66,8 +71,6 @@ pub(crate) fn read(path: &Path, findings: &mut Findings) -> Prompts {
 struct Reader<'a> {
     path: &'a Path,
     found: Prompts,
-    /// The line that every id stands in first.
-    first_lines: HashMap<String, usize>,
     /// Fields that are not read: the first line that has them, and how many do.
     unread: BTreeMap<String, (usize, usize)>,
 }
@@ -76,8 +79,9 @@ impl Reader<'_> {
     /// False once a finding says why the file is not read at all.
     fn read_lines(&mut self, findings: &mut Findings) -> bool {
         let path = self.path;
-        let Some(bytes) = source::load(path, findings) else { return false };
-        for (line, content) in source::lines(&bytes) {
+        let Some(mut lines) = source::Lines::open(path, findings) else { return false };
+        let mut text = Vec::new();
+        while let Some((line, content)) = lines.next(&mut text) {
             if content.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
@@ -93,7 +97,7 @@ impl Reader<'_> {
                 }
             }
         }
-        true
+        lines.close(findings)
     }
 
     /// One row of Parquet, as the object that its line of JSON would be. A conversation stands in `prompt` or in `messages`,
@@ -116,21 +120,18 @@ impl Reader<'_> {
             return;
         };
         let prompt = read_prompt(self.path, line, id, object, &mut self.unread, findings);
-        if let Some(first) = self.first_lines.get(id_of(&prompt)) {
-            let message = format!("prompt id `{}` stands twice, first in line {first}", id_of(&prompt));
-            findings.push(Finding::error(self.path, line, message).at_field("prompt_id"));
-            return;
-        }
-        self.first_lines.insert(id_of(&prompt).to_owned(), line);
-        match prompt {
-            Ok(prompt) => {
-                self.found.rows.insert(prompt.id.clone(), Some(self.found.sound.len()));
-                self.found.sound.push(prompt);
-                self.found.lines.push(line);
+        let row = prompt.as_ref().ok().map(|_| self.found.sound.len());
+        match self.found.places.entry(id_of(&prompt).to_owned()) {
+            Entry::Occupied(known) => {
+                let message = format!("prompt id `{}` stands twice, first in line {}", known.key(), known.get().line);
+                findings.push(Finding::error(self.path, line, message).at_field("prompt_id"));
+                return;
             }
-            Err(id) => {
-                self.found.rows.insert(id, None);
-            }
+            Entry::Vacant(free) => free.insert(Place { line, row }),
+        };
+        if let Ok(prompt) = prompt {
+            self.found.sound.push(prompt);
+            self.found.lines.push(line);
         }
     }
 }

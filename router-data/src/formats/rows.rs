@@ -32,30 +32,34 @@ pub fn table_rows(
     let mut findings = Findings::default();
     if inputs::extension(path).as_deref() == Some("parquet") {
         parquet_table(path, wanted, &mut findings, collector, take);
-    } else if let Some(bytes) = source::load(path, &mut findings) {
+    } else if let Some(mut lines) = source::Lines::open(path, &mut findings) {
         collector.adopt(std::mem::take(&mut findings));
-        csv_table(path, &bytes, wanted, collector, take);
+        csv_table(path, &mut lines, wanted, collector, take);
+        lines.close(&mut findings);
     }
     collector.adopt(findings);
 }
 
 fn csv_table(
     path: &Path,
-    bytes: &[u8],
+    lines: &mut source::Lines,
     wanted: &dyn Fn(&str) -> bool,
     collector: &mut Collector,
     take: &mut dyn FnMut(TableEvent<'_>, &mut Collector) -> bool,
 ) {
-    let mut rows = Rows::new(bytes);
+    let mut rows = Rows::new(|text| lines.read(text));
     let Some((line, header)) = rows.next() else {
-        return collector.fault(Finding::error(path, 1, "the file is empty"));
+        if !lines.failed() {
+            collector.fault(Finding::error(path, 1, "the file is empty"));
+        }
+        return;
     };
     let header = match header {
         Ok(header) => header,
         Err(fault) => return collector.fault(Finding::error(path, line, format!("malformed header: {fault}"))),
     };
     let mut names = Vec::with_capacity(header.len());
-    for name in &header {
+    for name in header.iter() {
         match utf8(path, line, name) {
             Ok(name) => names.push(name.trim().to_owned()),
             Err(fault) => return collector.fault(fault),
@@ -66,7 +70,7 @@ fn csv_table(
     }
     let kept: Vec<bool> = names.iter().map(|name| wanted(name)).collect();
     let mut cells = Vec::with_capacity(names.len());
-    for (line, row) in rows {
+    while let Some((line, row)) = rows.next() {
         let row = match row {
             Ok(row) if row.len() == names.len() => row,
             Ok(row) => {
@@ -146,10 +150,11 @@ pub fn json_lines(
     mut take: impl FnMut(usize, Map<String, Value>, &mut Collector),
 ) {
     let mut findings = Findings::default();
-    let bytes = source::load(path, &mut findings);
-    collector.adopt(findings);
-    let Some(bytes) = bytes else { return };
-    for (line, content) in source::lines(&bytes) {
+    let lines = source::Lines::open(path, &mut findings);
+    collector.adopt(std::mem::take(&mut findings));
+    let Some(mut lines) = lines else { return };
+    let mut text = Vec::new();
+    while let Some((line, content)) = lines.next(&mut text) {
         if content.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
@@ -165,6 +170,8 @@ pub fn json_lines(
             Err(error) => collector.malformed(Finding::error(path, line, object::message(&error))),
         }
     }
+    lines.close(&mut findings);
+    collector.adopt(findings);
 }
 
 /// The JSON document at `path`; none once a fault says why not.

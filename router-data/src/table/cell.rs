@@ -28,6 +28,17 @@ impl Cell {
         if text.is_empty() { Self::Empty } else { Self::Text(text.to_owned()) }
     }
 
+    /// Makes this the cell of a text file, in the memory of the text that it held.
+    pub(crate) fn set_text(&mut self, text: &str) {
+        match self {
+            Self::Text(own) if !text.is_empty() => {
+                own.clear();
+                own.push_str(text);
+            }
+            _ => *self = Self::from_text(text),
+        }
+    }
+
     /// What this is, for messages.
     pub fn kind(&self) -> &'static str {
         match self {

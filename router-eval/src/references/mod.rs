@@ -60,15 +60,15 @@ impl References {
 
     /// Fits the references to `set`. `nominal_output_tokens` is the configuration's own, for costs that were not measured.
     ///
-    /// Cost: O(outcomes), and one fit of the estimator `neighbors` with its defaults.
+    /// Cost: O(outcomes), and one fit of the estimator `neighbors` with its defaults, but that its search is exact at any number of prompts.
     ///
     /// # Errors
     /// [`ErrorKind::UnknownPlugin`] if `registry` has no estimator `neighbors`; what its fit reports.
     pub fn fit(set: &TrainingSet, registry: &Registry, nominal_output_tokens: u32, cx: &FitContext) -> Result<Self> {
-        let defaults = serde_json::Value::Object(serde_json::Map::new());
-        let (neighbors, _) = registry
-            .build::<EstimatorRole>(NEIGHBORS, defaults)
-            .map_err(|error| error.context("the reference `knn`"))?;
+        // Evaluations ask many prompts at once, which the exact search answers long before a graph of many points would be built.
+        let exact = serde_json::json!({ "search": "exact" });
+        let (neighbors, _) =
+            registry.build::<EstimatorRole>(NEIGHBORS, exact).map_err(|error| error.context("the reference `knn`"))?;
         let knn = neighbors.fit(set, &Tasks::none(set), &cx.child("references/knn"))?;
 
         let m = set.models().len();

@@ -14,6 +14,7 @@
     reason = "rows are those of the set, tasks are below its count, models below the pool's"
 )]
 
+use rand::seq::index::sample;
 use router_core::config::TasksConfig;
 use router_core::prelude::*;
 
@@ -22,8 +23,11 @@ use crate::nn::exponential::sum_of_exponentials;
 /// Confidences are judged at this threshold where none could be chosen: every prompt is assigned.
 pub(super) const ASSIGN_ALL: f32 = 0.0;
 
-/// Held-in and held-out rows (near duplicates kept together), if there are enough groups of them for both and the held-in rows
-/// hold tasks and outcomes.
+/// Held-out rows at most: beyond them temperature and threshold do not get more certain, only dearer.
+const HELD_OUT: usize = 20_000;
+
+/// Held-in and held-out rows (near duplicates kept together, at most [`HELD_OUT`] of the latter, drawn), if there are enough groups of
+/// them for both and the held-in rows hold tasks and outcomes.
 pub(super) fn split(
     set: &TrainingSet,
     tasks: &Tasks,
@@ -31,7 +35,12 @@ pub(super) fn split(
     cx: &FitContext,
 ) -> Option<(Vec<usize>, Vec<usize>)> {
     let count = (1.0 / held_out_share).round().max(2.0) as usize;
-    let (held_in, held_out) = set.folds(count, cx.seed())?.split(0);
+    let (held_in, mut held_out) = set.folds(count, cx.seed())?.split(0);
+    if held_out.len() > HELD_OUT {
+        let mut drawn = sample(&mut cx.stream("held-out prompts"), held_out.len(), HELD_OUT).into_vec();
+        drawn.sort_unstable();
+        held_out = drawn.into_iter().map(|at| held_out[at]).collect();
+    }
     let has_task = held_in.iter().any(|&row| tasks.map().assignments()[row].is_some());
     let has_outcome = held_in.iter().any(|&row| !set.outcomes().row(row).is_empty());
     (has_task && has_outcome).then_some((held_in, held_out))
@@ -46,7 +55,8 @@ pub(super) fn gains(
     held_out: &[usize],
     mut classify: impl FnMut(usize) -> (usize, f32),
 ) -> Result<Vec<Gain>> {
-    let seen = set.subset(held_in)?;
+    // Profiles are made of outcomes alone, so the embeddings are not gathered.
+    let seen = set.subset_with_embeddings(held_in, Matrix::zeros(held_in.len(), 0).into())?;
     let labels: Vec<Option<u32>> =
         held_in.iter().map(|&row| tasks.map().assignments()[row].map(|task| task.0)).collect();
     let profile = Tasks::profile(&seen, TaskMap::from_labels(&labels), &TasksConfig::default())?;

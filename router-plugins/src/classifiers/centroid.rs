@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::classifiers::calibration::{ASSIGN_ALL, assign, best_temperature, best_threshold, gains, split};
-use crate::neighbors::{dot, normalize, normalized};
+use crate::neighbors::{dot, normalize};
 use crate::nn::exponential::softmax;
 
 /// Logits are the cosine times this: the temperatures that are searched, 1/20 to 20, then cover what cosines need.
@@ -66,14 +66,16 @@ impl TaskClassifier for CentroidConfig {
             return Err(Error::shape("prompts of a task map", set.len(), assignments.len()));
         }
         cx.check_cancelled()?;
-        let points = normalized(set.embeddings());
+        // Rows are scaled when they are looked at: a second copy of a million embeddings is dearer than their lengths.
+        let points = set.embeddings();
+        let mut unit = vec![0.0; points.cols()];
         let mut temperature = self.temperature.map(|temperature| temperature as f32);
         let mut threshold = self.threshold.map(|threshold| threshold as f32);
         if (temperature.is_none() || threshold.is_none())
             && tasks.count() > 0
             && let Some((held_in, held_out)) = split(set, tasks, self.held_out_share, cx)
         {
-            let centers = centers(&points, assignments, tasks.count(), held_in.iter().copied());
+            let centers = centers(points, assignments, tasks.count(), held_in.iter().copied());
             let mut judge = CentroidClassifier::new(centers, temperature.unwrap_or(1.0), ASSIGN_ALL)?;
             if temperature.is_none() {
                 let labelled: Vec<(Vec<f32>, usize)> = held_out
@@ -81,7 +83,7 @@ impl TaskClassifier for CentroidConfig {
                     .filter_map(|&row| {
                         let task = (*assignments.get(row)?)?;
                         let mut logits = vec![0.0; tasks.count()];
-                        judge.write_logits(points.row(row), &mut logits);
+                        judge.write_logits(at_unit_length(points.row(row), &mut unit), &mut logits);
                         Some((logits, task.index()))
                     })
                     .collect();
@@ -94,13 +96,13 @@ impl TaskClassifier for CentroidConfig {
                 let mut logits = vec![0.0; tasks.count()];
                 let gains = gains(set, tasks, &held_in, &held_out, |at| {
                     let row = held_out.get(at).copied().unwrap_or_default();
-                    judge.write_logits(points.row(row), &mut logits);
+                    judge.write_logits(at_unit_length(points.row(row), &mut unit), &mut logits);
                     softmax(&mut logits, judge.temperature)
                 })?;
                 threshold = Some(best_threshold(gains));
             }
         }
-        let centers = centers(&points, assignments, tasks.count(), 0..set.len());
+        let centers = centers(points, assignments, tasks.count(), 0..set.len());
         CentroidClassifier::new(centers, temperature.unwrap_or(1.0), threshold.unwrap_or(ASSIGN_ALL))
     }
 }
@@ -108,13 +110,20 @@ impl TaskClassifier for CentroidConfig {
 router_core::register!(ClassifierRole, CentroidConfig);
 
 /// The mean direction of every task's members among `rows`; zero for a task without one.
-fn centers(points: &Matrix, assignments: &[Option<TaskId>], tasks: usize, rows: impl Iterator<Item = usize>) -> Matrix {
+fn centers(
+    points: MatrixView<'_>,
+    assignments: &[Option<TaskId>],
+    tasks: usize,
+    rows: impl Iterator<Item = usize>,
+) -> Matrix {
     let mut centers = Matrix::zeros(tasks, points.cols());
+    let mut unit = vec![0.0; points.cols()];
     let mut sums = vec![vec![0.0f64; points.cols()]; tasks];
     for row in rows {
         let task = assignments.get(row).copied().flatten();
         if let Some(sum) = task.and_then(|task| sums.get_mut(task.index())) {
-            sum.iter_mut().zip(points.row(row)).for_each(|(sum, &value)| *sum += f64::from(value));
+            let point = at_unit_length(points.row(row), &mut unit);
+            sum.iter_mut().zip(point).for_each(|(sum, &value)| *sum += f64::from(value));
         }
     }
     for (task, sum) in sums.iter().enumerate() {
@@ -122,6 +131,13 @@ fn centers(points: &Matrix, assignments: &[Option<TaskId>], tasks: usize, rows: 
         normalize(centers.row_mut(task));
     }
     centers
+}
+
+/// `row` at unit length, in `unit`.
+fn at_unit_length<'a>(row: &[f32], unit: &'a mut [f32]) -> &'a [f32] {
+    unit.copy_from_slice(row);
+    normalize(unit);
+    unit
 }
 
 /// A centroid classifier that is ready: t centers of d dimensions, a temperature and a threshold.
@@ -185,10 +201,10 @@ impl FittedClassifier for CentroidClassifier {
         if self.tasks() == 0 {
             return Ok(());
         }
-        let points = normalized(embeddings);
-        for row in 0..points.rows() {
+        let mut unit = vec![0.0; embeddings.cols()];
+        for row in 0..embeddings.rows() {
             let (probabilities, assigned) = out.row_mut(row);
-            self.write_logits(points.row(row), probabilities);
+            self.write_logits(at_unit_length(embeddings.row(row), &mut unit), probabilities);
             assign(softmax(probabilities, self.temperature), self.threshold, probabilities, assigned);
         }
         Ok(())

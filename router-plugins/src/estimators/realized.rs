@@ -63,11 +63,24 @@ pub(super) fn best_model(estimates: &[f32]) -> usize {
     best.0
 }
 
-/// The mean quality of every model; of the mean model for one without outcomes.
-pub(super) fn means(outcomes: &Outcomes) -> Vec<f32> {
-    let known = outcomes.mean_quality();
-    let seen: Vec<f64> = known.iter().flatten().map(|&(mean, _)| mean).collect();
+/// The mean quality of every model among the `outcomes` of the prompts `rows`; of the mean model for one without.
+pub(super) fn means<'a>(outcomes: &Outcomes, rows: impl IntoIterator<Item = &'a usize>) -> Vec<f32> {
+    let of = rows.into_iter().flat_map(|&row| outcomes.row(row));
+    means_of(outcomes.models(), of.map(|outcome| (outcome.model, outcome.quality, outcome.weight)))
+}
+
+/// As [`means`], of outcomes as (model, quality, weight).
+pub(super) fn means_of(models: usize, outcomes: impl Iterator<Item = (ModelIndex, f32, f32)>) -> Vec<f32> {
+    let mut sums = vec![(0.0f64, 0.0f64); models];
+    for (model, quality, weight) in outcomes {
+        if let Some(sum) = sums.get_mut(model) {
+            sum.0 += f64::from(quality) * f64::from(weight);
+            sum.1 += f64::from(weight);
+        }
+    }
+    let known = || sums.iter().filter(|sum| sum.1 > 0.0).map(|(total, weight)| total / weight);
     // Without any weight behind any model there is nothing to tell them apart.
-    let fallback = if seen.is_empty() { 0.5 } else { seen.iter().sum::<f64>() / seen.len() as f64 };
-    known.into_iter().map(|mean| mean.map_or(fallback, |(mean, _)| mean) as f32).collect()
+    let count = known().count();
+    let fallback = if count == 0 { 0.5 } else { known().sum::<f64>() / count as f64 };
+    sums.iter().map(|(total, weight)| (if *weight > 0.0 { total / weight } else { fallback }) as f32).collect()
 }

@@ -68,7 +68,7 @@ impl Directory {
         rows: &[usize],
         stream: &mut SeedStream,
     ) -> Result<Self> {
-        let means = means(&set.outcomes().gather(rows));
+        let means = means(set.outcomes(), rows);
         let count = of_rows.iter().flatten().max().map_or(0, |&last| last + 1);
         let mut members: Vec<Vec<usize>> = vec![Vec::new(); count];
         for &row in rows {

@@ -173,7 +173,7 @@ fn prompts_without_a_direction_get_the_means() {
     let set = World::new(4, 8).set(80, 1);
     let fitted = fit(&AdapterRetrievalConfig::default(), &set);
     let found = estimate(&fitted, Matrix::zeros(1, DIMENSION).view());
-    assert_eq!(found.row(0), crate::estimators::realized::means(set.outcomes()));
+    assert_eq!(found.row(0), crate::estimators::realized::means(set.outcomes(), set.rows()));
     // Nor is there a task where no training prompt has one.
     let zeros = training_set(Matrix::zeros(2, 3), 2, vec![vec![Outcome::new(0, 1.0)], vec![Outcome::new(1, 0.5)]]);
     let fitted = fit(&AdapterRetrievalConfig::default(), &zeros);

@@ -79,7 +79,7 @@ pub(in crate::estimators) fn qualities(
     shrinkage: f64,
 ) -> Matrix {
     let m = outcomes.models();
-    let means = means(&outcomes.gather(rows));
+    let means = means(outcomes, rows);
     let mut sums = vec![(0.0f64, 0.0f64); k * m];
     for (&row, &cluster) in rows.iter().zip(clusters) {
         for outcome in outcomes.row(row) {
@@ -193,7 +193,7 @@ fn judge(
     let index = NeighborIndex::exact(centers(config, points, train, k, 1, stream, cx)?);
     let clusters = assign(&index, points, train, cx)?;
     let scores = qualities(set.outcomes(), train, &clusters, index.points().rows(), config.shrinkage);
-    let means = means(&set.outcomes().gather(train));
+    let means = means(set.outcomes(), train);
     let most = nearest.iter().copied().max().unwrap_or(1);
     let found = index.search_here(points.gather(held_out).view(), most)?;
     let mut worths = vec![Worth::default(); nearest.len()];

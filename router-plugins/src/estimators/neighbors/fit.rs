@@ -6,15 +6,16 @@ use rayon::prelude::*;
 use router_core::ProgressBar;
 use router_core::prelude::*;
 
-use super::ballots::{Ballots, LANES};
+use super::ballots::{Choice, Tile, Vote, ballots, lanes, tiles};
 use super::config::{Metric, NeighborsConfig};
 use super::fitted::{NeighborsEstimator, Parameters, placed};
 use crate::estimators::realized::{Worth, last_best, means};
-use crate::neighbors::{NeighborIndex, Neighbors};
+use crate::estimators::stored_outcomes::StoredOutcomes;
+use crate::neighbors::NeighborIndex;
 
 const NEIGHBORS: [usize; 8] = [5, 10, 20, 40, 80, 160, 320, 640];
 /// Infinity weighs all alike.
-const TEMPERATURES: [f64; LANES] = [0.02, 0.05, 0.1, 0.2, f64::INFINITY];
+const TEMPERATURES: [f64; 5] = [0.02, 0.05, 0.1, 0.2, f64::INFINITY];
 const SHRINKAGES: [f64; 3] = [1.0, 4.0, 16.0];
 /// Prompts at most that cross-validation holds out.
 const HELD_OUT: usize = 20_000;
@@ -42,7 +43,8 @@ pub(super) fn fit(config: &NeighborsConfig, set: &TrainingSet, cx: &FitContext) 
         return Err(Error::new(ErrorKind::Internal, "no metric was tried"));
     };
     let index = NeighborIndex::new(points, config.search, config.exact_limit, cx)?;
-    NeighborsEstimator::new(index, set.outcomes(), parameters, mean, config.search, config.exact_limit)
+    let outcomes = StoredOutcomes::from(set.outcomes());
+    NeighborsEstimator::new(index, outcomes, parameters, mean, config.search, config.exact_limit)
 }
 
 /// The mean of all embeddings, in double precision and by ascending row.
@@ -116,11 +118,11 @@ fn choose(
     let mut totals = vec![Worth::default(); grid.len()];
     for (train, rows) in &splits {
         let rows: Vec<usize> = rows.iter().copied().filter(|&row| held_out[row]).collect();
-        let outcomes = set.outcomes().gather(train);
+        let means = means(set.outcomes(), train);
         let fold = Fold {
             index: NeighborIndex::exact(points.gather(train)),
-            means: means(&outcomes),
-            outcomes,
+            tiles: tiles(set.outcomes(), train, &means),
+            means: &means,
             grid: &grid,
             set,
         };
@@ -153,8 +155,8 @@ fn sample(n: usize, cx: &FitContext) -> Vec<bool> {
 
 struct Fold<'a> {
     index: NeighborIndex,
-    outcomes: Outcomes,
-    means: Vec<f32>,
+    tiles: Vec<Tile<'a>>,
+    means: &'a [f32],
     grid: &'a Grid,
     set: &'a TrainingSet,
 }
@@ -173,38 +175,41 @@ impl Fold<'_> {
         let queries = points.gather(rows);
         let neighbors = self.index.search(queries.view(), most, &cx.silent())?;
         cx.check_cancelled()?;
-        let mut worths = vec![Worth::default(); rows.len() * totals.len()];
-        worths.par_chunks_mut(totals.len()).enumerate().for_each_init(
-            || Ballots::new(&self.grid.temperatures, self.means.len()),
-            |ballots, (at, worths)| self.judge(rows[at], &neighbors, at, ballots, worths),
-        );
+        let (temperatures, shrinkages) = (self.grid.temperatures.len(), &self.grid.shrinkages);
+        let lanes = lanes(&self.grid.temperatures);
+        let each = self.grid.neighbors.len() * shrinkages.len();
+        let mut choices = vec![Choice::NONE; rows.len() * each];
+        for tile in &self.tiles {
+            choices.par_chunks_mut(each).enumerate().for_each_init(ballots, |ballots, (at, choices)| {
+                let vote = Vote {
+                    tile,
+                    neighbors: neighbors.row(at),
+                    temperatures: &lanes,
+                    sizes: &self.grid.neighbors,
+                    shrinkages,
+                    ballots,
+                    choices,
+                };
+                vote.cast();
+            });
+            cx.check_cancelled()?;
+        }
         // One after the other, in the order of the rows: the same sum at any thread count.
-        for worths in worths.chunks(totals.len()) {
-            for (total, worth) in totals.iter_mut().zip(worths) {
-                total.add(worth);
+        for (&row, choices) in rows.iter().zip(choices.chunks(each)) {
+            // A choice for every size and shrinkage; a total for every size, temperature and shrinkage.
+            for (at, choice) in choices.iter().enumerate() {
+                let (size, shrinkage) = (at / shrinkages.len(), at % shrinkages.len());
+                for (t, model) in choice.models().into_iter().enumerate().take(temperatures) {
+                    totals[(size * temperatures + t) * shrinkages.len() + shrinkage].add(&Worth::of(
+                        self.set,
+                        row,
+                        model,
+                        self.means[model],
+                    ));
+                }
             }
         }
         bar.advance(rows.len() as u64);
         Ok(())
-    }
-
-    /// Writes what every position of the grid would choose for held-out prompt `row` is worth.
-    fn judge(&self, row: usize, neighbors: &Neighbors, at: usize, ballots: &mut Ballots, worths: &mut [Worth]) {
-        let (indices, similarities) = neighbors.row(at);
-        let (temperatures, shrinkages) = (self.grid.temperatures.len(), self.grid.shrinkages.len());
-        let mut sizes = self.grid.neighbors.iter().enumerate().peekable();
-        ballots.begin();
-        for (count, (&index, &similarity)) in (1..).zip(indices.iter().zip(similarities)) {
-            ballots.add(self.outcomes.row(index as usize), similarity, similarities[0]);
-            while let Some((at, _)) = sizes.next_if(|&(_, &k)| k == count) {
-                for (s, &shrinkage) in self.grid.shrinkages.iter().enumerate() {
-                    let chosen = ballots.best(&self.means, shrinkage);
-                    for (t, &model) in chosen.iter().enumerate().take(temperatures) {
-                        worths[(at * temperatures + t) * shrinkages + s] =
-                            Worth::of(self.set, row, model, self.means[model]);
-                    }
-                }
-            }
-        }
     }
 }

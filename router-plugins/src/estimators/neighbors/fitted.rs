@@ -7,8 +7,7 @@
 use router_core::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::estimators::realized::means;
-use crate::estimators::stored_outcomes;
+use crate::estimators::stored_outcomes::{Seen, StoredOutcomes};
 use crate::neighbors::{NeighborIndex, Search, normalize, normalized};
 use crate::nn::exponential::exp_of_negative;
 
@@ -25,7 +24,7 @@ pub(super) struct Parameters {
 #[derive(Debug)]
 pub struct NeighborsEstimator {
     index: NeighborIndex,
-    outcomes: Outcomes,
+    outcomes: StoredOutcomes,
     means: Vec<f32>,
     parameters: Parameters,
     /// What is taken off embeddings, if anything is.
@@ -84,12 +83,12 @@ impl Votes {
     }
 
     /// Adds the outcomes of a neighbor of `similarity`, where the nearest has similarity `nearest`.
-    pub(super) fn add(&mut self, outcomes: &[Outcome], similarity: f32, nearest: f32, temperature: f64) {
+    pub(super) fn add(&mut self, outcomes: &[Seen], similarity: f32, nearest: f32, temperature: f64) {
         let vote = vote(similarity, nearest, temperature);
         for outcome in outcomes {
             let weight = vote * f64::from(outcome.weight);
-            self.sums[outcome.model] += weight * f64::from(outcome.quality);
-            self.weights[outcome.model] += weight;
+            self.sums[outcome.model as usize] += weight * f64::from(outcome.quality);
+            self.weights[outcome.model as usize] += weight;
         }
     }
 
@@ -103,7 +102,7 @@ impl Votes {
 impl NeighborsEstimator {
     pub(super) fn new(
         index: NeighborIndex,
-        outcomes: &Outcomes,
+        outcomes: StoredOutcomes,
         parameters: Parameters,
         center: Option<Vec<f32>>,
         search: Search,
@@ -114,7 +113,7 @@ impl NeighborsEstimator {
         {
             return Err(Error::shape("center of embeddings", index.points().cols(), center.len()));
         }
-        Ok(Self { index, means: means(outcomes), outcomes: outcomes.clone(), parameters, center, search, exact_limit })
+        Ok(Self { index, means: outcomes.means(), outcomes, parameters, center, search, exact_limit })
     }
 
     /// Whether the mean embedding of training is taken off before prompts are compared.
@@ -177,7 +176,7 @@ impl Persist for NeighborsEstimator {
 
     fn save(&self, writer: &mut SlotWriter) -> Result<()> {
         writer.put_matrix("points", &self.index.points().to_matrix())?;
-        stored_outcomes::save(writer, &self.outcomes)?;
+        self.outcomes.save(writer)?;
         let Parameters { k, temperature, shrinkage } = self.parameters;
         let temperature = temperature.is_finite().then_some(temperature);
         let (search, exact_limit) = (self.search, self.exact_limit);
@@ -202,7 +201,7 @@ impl Persist for NeighborsEstimator {
             return Err(reader.corrupt("`header` is out of range"));
         }
         let points = reader.get_matrix("points")?;
-        let outcomes = stored_outcomes::load(reader, points.rows(), header.models)?;
+        let outcomes = StoredOutcomes::load(reader, points.rows(), header.models)?;
         // The graph of an approximate search is rebuilt, the same as it was.
         let index = NeighborIndex::new(points, header.search, header.exact_limit, &FitContext::new(0))?;
         let parameters = Parameters {
@@ -211,7 +210,7 @@ impl Persist for NeighborsEstimator {
             shrinkage: header.shrinkage,
         };
         let center = if header.centered { Some(reader.get_f32("center")?) } else { None };
-        Self::new(index, &outcomes, parameters, center, header.search, header.exact_limit)
+        Self::new(index, outcomes, parameters, center, header.search, header.exact_limit)
             .map_err(|error| reader.corrupt(&error.to_string()))
     }
 }

@@ -23,7 +23,8 @@
 //! # Cost
 //!
 //! Fitting compares at most 20,000 held-out prompts h with all others, O(h n d) as blocked matrix products, and needs a second
-//! copy of the embeddings; choosing all three parameters costs O(640 h m) more, since up to 640 neighbors vote on every model.
+//! copy of the embeddings; choosing all three parameters costs O(640 h m) more, since up to 640 neighbors vote on every model, and a copy of the outcomes
+//! at 12 bytes each. Models are taken in tiles whose votes stay in the nearest cache, so that this holds for thousands of models too.
 //! With parameters that are given, fitting costs nothing. A prompt costs O(n d + k m) up to `exact_limit` training prompts and O(d log n + k m) beyond it. The
 //! artifact holds the n x d embeddings and all outcomes.
 //!

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fitted::{Ranking, Scratch, SimilarityWeightedEloEstimator};
 use crate::estimators::realized::{Worth, best_model, last_best};
+use crate::estimators::stored_outcomes::StoredOutcomes;
 use crate::neighbors::normalized;
 use crate::ranges::out_of_range;
 
@@ -78,7 +79,11 @@ impl SimilarityWeightedEloConfig {
         for fold in 0..folds.count() {
             let (train, held_out) = folds.split(fold);
             let held_out: Vec<usize> = held_out.into_iter().filter(|row| row % every == 0).collect();
-            let ranking = Ranking::new(points.gather(&train), set.outcomes().gather(&train), self.shrinkage);
+            let ranking = Ranking::new(
+                points.gather(&train),
+                StoredOutcomes::from(&set.outcomes().gather(&train)),
+                self.shrinkage,
+            );
             let worths: Vec<[Worth; GAMMAS.len()]> = held_out
                 .par_chunks(BLOCK)
                 .map_init(Scratch::default, |scratch, rows| {
@@ -117,7 +122,7 @@ impl QualityEstimator for SimilarityWeightedEloConfig {
             Some(gamma) => gamma,
             None => self.choose_gamma(set, &points, cx)?,
         };
-        let ranking = Ranking::new(points, set.outcomes().clone(), self.shrinkage);
+        let ranking = Ranking::new(points, StoredOutcomes::from(set.outcomes()), self.shrinkage);
         Ok(SimilarityWeightedEloEstimator::new(ranking, gamma))
     }
 }

@@ -6,8 +6,7 @@ use router_core::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::strengths::Battles;
-use crate::estimators::realized::means;
-use crate::estimators::stored_outcomes;
+use crate::estimators::stored_outcomes::{Seen, StoredOutcomes};
 use crate::neighbors::{normalized, products};
 use crate::nn::kernels::{View, product};
 
@@ -19,7 +18,7 @@ const BLOCK: usize = 64;
 pub(super) struct Ranking {
     /// n x d, of unit length.
     points: Matrix,
-    outcomes: Outcomes,
+    outcomes: StoredOutcomes,
     means: Vec<f32>,
     shrinkage: f64,
     /// Where every prompt has outcomes of all models under one weight: their qualities times the weight, and the weight, n x (m + 1).
@@ -36,9 +35,9 @@ pub(super) struct Scratch {
 }
 
 impl Ranking {
-    pub(super) fn new(points: Matrix, outcomes: Outcomes, shrinkage: f64) -> Self {
+    pub(super) fn new(points: Matrix, outcomes: StoredOutcomes, shrinkage: f64) -> Self {
         let (n, m) = (points.rows(), outcomes.models());
-        let same = |row: &[Outcome]| row.len() == m && row.iter().all(|seen| seen.weight == row[0].weight);
+        let same = |row: &[Seen]| row.len() == m && row.iter().all(|seen| seen.weight == row[0].weight);
         let complete = (0..n).all(|row| same(outcomes.row(row))).then(|| {
             let mut weighted = Matrix::zeros(n, m + 1);
             for row in 0..n {
@@ -49,7 +48,7 @@ impl Ranking {
             }
             weighted
         });
-        Self { means: means(&outcomes), points, outcomes, shrinkage, complete }
+        Self { means: outcomes.means(), points, outcomes, shrinkage, complete }
     }
 
     pub(super) fn means(&self) -> &[f32] {
@@ -101,16 +100,18 @@ impl Ranking {
         for (row, &weight) in weights.iter().enumerate() {
             let outcomes = self.outcomes.row(row);
             for (at, a) in outcomes.iter().enumerate() {
+                let model = a.model as usize;
                 let of_a = f64::from(weight) * f64::from(a.weight);
-                battles.prompts[a.model] += of_a;
-                battles.answered[a.model] += of_a * f64::from(a.quality);
+                battles.prompts[model] += of_a;
+                battles.answered[model] += of_a * f64::from(a.quality);
                 for b in &outcomes[at + 1..] {
+                    let other = b.model as usize;
                     let count = f64::from(weight) * 0.5 * (f64::from(a.weight) + f64::from(b.weight));
                     let score = 0.5 * (1.0 + f64::from(a.quality) - f64::from(b.quality));
-                    battles.fought[a.model * m + b.model] += count;
-                    battles.fought[b.model * m + a.model] += count;
-                    battles.won[a.model] += count * score;
-                    battles.won[b.model] += count * (1.0 - score);
+                    battles.fought[model * m + other] += count;
+                    battles.fought[other * m + model] += count;
+                    battles.won[model] += count * score;
+                    battles.won[other] += count * (1.0 - score);
                 }
             }
         }
@@ -194,7 +195,7 @@ impl Persist for SimilarityWeightedEloEstimator {
 
     fn save(&self, writer: &mut SlotWriter) -> Result<()> {
         writer.put_matrix("points", &self.ranking.points)?;
-        stored_outcomes::save(writer, &self.ranking.outcomes)?;
+        self.ranking.outcomes.save(writer)?;
         let (models, shrinkage) = (self.models(), self.ranking.shrinkage);
         writer.put_json("header", &Header { models, gamma: self.gamma, shrinkage })
     }
@@ -206,7 +207,7 @@ impl Persist for SimilarityWeightedEloEstimator {
         }
         let points = reader.get_matrix("points")?;
         points.view().check_finite("points").map_err(|error| reader.corrupt(&error.to_string()))?;
-        let outcomes = stored_outcomes::load(reader, points.rows(), models)?;
+        let outcomes = StoredOutcomes::load(reader, points.rows(), models)?;
         Ok(Self::new(Ranking::new(points, outcomes, shrinkage), gamma))
     }
 }
