@@ -1,16 +1,13 @@
 //! The differentiable operations of training, on candle.
 //!
-//! The linear layer and the loss are operations of their own: candle's matrix product splits its work by the machine's threads
-//! and differentiates toward its input even where nobody asks, and the loss needs its stable form both ways.
+//! The loss is an operation of its own, since it needs its stable form both ways; layers are in [`linear`](super::linear).
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Device, Layout, Shape, Tensor};
-use faer::Accum;
+use candle_core::{CpuStorage, CustomOp1, Device, Layout, Shape, Tensor};
 use router_core::{Error, ErrorKind, SeedStream};
 
 use crate::nn::exponential::{Weighted, softmax, weighted_cross_entropy, weighted_cross_entropy_gradient};
 use crate::nn::feed_forward::Activation;
-use crate::nn::kernels::{View, product};
-use crate::nn::random::uniform;
+use crate::nn::random::kept;
 
 /// A result of candle's.
 pub type TensorResult<T> = candle_core::Result<T>;
@@ -18,15 +15,6 @@ pub type TensorResult<T> = candle_core::Result<T>;
 /// candle's error as the framework's: a bug, because shapes are checked before.
 pub fn tensor_error(source: candle_core::Error) -> Error {
     Error::new(ErrorKind::Internal, "a tensor operation failed").caused_by(source)
-}
-
-/// `input * weights' + bias`: `input` n x i, `weights` o x i, `bias` o; the result is n x o. Sequential. With
-/// `input_gradient` false nothing is differentiated toward `input`, which saves a third of the work in a first layer.
-///
-/// # Errors
-/// If the shapes disagree.
-pub fn linear(input: &Tensor, weights: &Tensor, bias: &Tensor, input_gradient: bool) -> TensorResult<Tensor> {
-    input.apply_op2(weights, Linear { input_gradient })?.broadcast_add(bias)
 }
 
 /// [`Activation`] on a tensor.
@@ -49,8 +37,9 @@ pub fn dropout(input: &Tensor, rate: f64, stream: &mut SeedStream) -> TensorResu
     if rate <= 0.0 {
         return Ok(input.clone());
     }
-    let (rate, kept) = (rate as f32, (1.0 - rate).recip() as f32);
-    let mask = (0..input.elem_count()).map(|_| if uniform(stream) < rate { 0.0 } else { kept }).collect::<Vec<f32>>();
+    let factor = (1.0 - rate).recip() as f32;
+    let mask: Vec<f32> =
+        kept(input.elem_count(), rate as f32, stream).into_iter().map(|kept| if kept { factor } else { 0.0 }).collect();
     input.mul(&Tensor::from_vec(mask, input.shape(), &Device::Cpu)?)
 }
 
@@ -85,59 +74,6 @@ pub(crate) fn flat(tensor: &Tensor) -> TensorResult<Vec<f32>> {
 /// If it is no matrix.
 pub fn softmax_rows(logits: &Tensor) -> TensorResult<Tensor> {
     logits.apply_op1(SoftmaxRows)
-}
-
-struct Linear {
-    input_gradient: bool,
-}
-
-fn multiply(a: View<'_>, b: View<'_>) -> TensorResult<Vec<f32>> {
-    let ((rows, inner), (inner_too, cols)) = (a.shape(), b.shape());
-    if inner != inner_too {
-        return Err(candle_core::Error::Msg(format!("{rows} x {inner} times {inner_too} x {cols}")));
-    }
-    let mut out = vec![0.0; rows * cols];
-    product(a, b, Accum::Replace, &mut out);
-    Ok(out)
-}
-
-impl CustomOp2 for Linear {
-    fn name(&self) -> &'static str {
-        "sequential-linear"
-    }
-
-    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> TensorResult<(CpuStorage, Shape)> {
-        let ((n, inputs), (outputs, columns)) = (l1.shape().dims2()?, l2.shape().dims2()?);
-        let out = multiply(
-            View { data: contiguous(s1, l1)?, rows: n, cols: inputs, transposed: false },
-            View { data: contiguous(s2, l2)?, rows: outputs, cols: columns, transposed: true },
-        )?;
-        Ok((CpuStorage::F32(out), Shape::from((n, outputs))))
-    }
-
-    fn bwd(
-        &self,
-        input: &Tensor,
-        weights: &Tensor,
-        _result: &Tensor,
-        gradient: &Tensor,
-    ) -> TensorResult<(Option<Tensor>, Option<Tensor>)> {
-        let ((n, inputs), (outputs, _)) = (input.dims2()?, weights.dims2()?);
-        let (input, gradient) = (flat(input)?, flat(gradient)?);
-        let by_weights = multiply(
-            View { data: &gradient, rows: n, cols: outputs, transposed: true },
-            View { data: &input, rows: n, cols: inputs, transposed: false },
-        )?;
-        let by_weights = Tensor::from_vec(by_weights, (outputs, inputs), &Device::Cpu)?;
-        if !self.input_gradient {
-            return Ok((None, Some(by_weights)));
-        }
-        let by_input = multiply(
-            View { data: &gradient, rows: n, cols: outputs, transposed: false },
-            View { data: &flat(weights)?, rows: outputs, cols: inputs, transposed: false },
-        )?;
-        Ok((Some(Tensor::from_vec(by_input, (n, inputs), &Device::Cpu)?), Some(by_weights)))
-    }
 }
 
 struct SoftmaxRows;
@@ -200,6 +136,7 @@ mod tests {
     use router_core::Seed;
 
     use super::*;
+    use crate::nn::linear::linear;
 
     /// Loss of a two-layer network as a function of all its numbers, in one vector.
     fn loss(values: &[f32], activation: Activation) -> (f32, Vec<f32>) {
@@ -275,11 +212,8 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_shape_is_an_error_not_a_panic() {
+    fn a_wrong_length_is_an_error_not_a_panic() {
         let x = Tensor::zeros((2, 3), candle_core::DType::F32, &Device::Cpu).unwrap();
-        let w = Tensor::zeros((4, 5), candle_core::DType::F32, &Device::Cpu).unwrap();
-        let b = Tensor::zeros(4, candle_core::DType::F32, &Device::Cpu).unwrap();
-        assert!(linear(&x, &w, &b, true).is_err());
         assert!(logistic_loss(&x, vec![0.0], vec![0.0], 1.0).is_err());
     }
 }

@@ -6,7 +6,8 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`autodiff`] | the differentiable operations: linear layer, logistic loss, dropout |
+//! | [`autodiff`] | the differentiable operations: logistic loss, activations, dropout |
+//! | [`linear`] | the linear layer, alone or with rectifier and dropout |
 //! | [`optimizer`] | parameters and AdamW |
 //! | [`training`] | epochs, shuffled batches, early stopping, cancellation, divergence |
 //! | [`feed_forward`] | fitted layers: inference, saving and loading |
@@ -19,7 +20,7 @@
 //! # Determinism
 //! candle's CPU random numbers cannot be seeded, so none of its random operations are used: initial weights, dropout masks and
 //! the order of the batches come from the component's [`router_core::SeedStream`]. candle's matrix product splits its work by
-//! the number of threads of the machine or the environment, so [`autodiff::linear`] brings its own, sequential one. A fit runs
+//! the number of threads of the machine or the environment, so [`linear::linear`] brings its own, sequential one. A fit runs
 //! on one thread; parallelism is over fits (folds, ensembles).
 
 #[cfg(feature = "candle")]
@@ -28,6 +29,8 @@ pub mod bilinear;
 pub mod exponential;
 pub mod feed_forward;
 pub mod kernels;
+#[cfg(feature = "candle")]
+pub mod linear;
 pub mod logistic;
 pub mod optimizer;
 pub mod random;

@@ -16,8 +16,9 @@ use super::network::DualContrastiveNetwork;
 use crate::estimators::clusters::qualities;
 use crate::estimators::network::{BaseRates, Standardization, each_answer};
 use crate::estimators::score_calibration::{Calibration, Scored, calibrate};
-use crate::nn::autodiff::{TensorResult, dropout, linear};
+use crate::nn::autodiff::{TensorResult, dropout};
 use crate::nn::exponential::cross_entropy;
+use crate::nn::linear::linear;
 use crate::nn::{Objective, Parameter};
 
 /// A cluster's mean of a model is pulled toward the model's mean as if by this many outcomes.

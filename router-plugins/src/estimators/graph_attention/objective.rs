@@ -12,9 +12,10 @@ use router_core::prelude::*;
 use super::config::GraphAttentionConfig;
 use super::network::GraphNetwork;
 use crate::estimators::network::{BaseRates, Standardization, each_answer, loss_scale, outcome_loss};
-use crate::nn::autodiff::{TensorResult, dropout, linear, softmax_rows};
+use crate::nn::autodiff::{TensorResult, dropout, softmax_rows};
 use crate::nn::exponential::{cross_entropy, sigmoid, softmax};
 use crate::nn::kernels::{add_scaled, dot};
+use crate::nn::linear::linear;
 use crate::nn::random::initial_weights;
 use crate::nn::{Layer, Objective, Parameter};
 

@@ -5,7 +5,8 @@ use router_core::SeedStream;
 use router_core::prelude::*;
 
 use crate::estimators::network::{Answer, Architecture, BaseRates, Scratch, Standardization, mean_row};
-use crate::nn::autodiff::{TensorResult, linear};
+use crate::nn::autodiff::TensorResult;
+use crate::nn::linear::linear;
 use crate::nn::random::initial_weights;
 use crate::nn::{Layer, Parameter};
 

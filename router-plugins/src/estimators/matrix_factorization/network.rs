@@ -5,7 +5,8 @@ use router_core::SeedStream;
 use router_core::prelude::*;
 
 use crate::estimators::network::{Answer, Architecture, BaseRates, Scratch, Standardization};
-use crate::nn::autodiff::{TensorResult, dropout, linear};
+use crate::nn::autodiff::{TensorResult, dropout};
+use crate::nn::linear::linear;
 use crate::nn::random::initial_weights;
 use crate::nn::{Layer, Parameter};
 

@@ -7,7 +7,8 @@ use router_core::prelude::*;
 use super::base_rates::BaseRates;
 use super::standardization::Standardization;
 use super::training::{Answer, Architecture, Scratch};
-use crate::nn::autodiff::{TensorResult, activate, dropout, linear};
+use crate::nn::autodiff::TensorResult;
+use crate::nn::linear::{hidden_layer, linear};
 use crate::nn::random::initial_weights;
 use crate::nn::{Activation, FeedForward, Layer, Parameter};
 
@@ -50,8 +51,7 @@ impl Architecture for MultiLayer {
         let output = layers.next_back().ok_or_else(|| candle_core::Error::Msg("a network without outputs".into()))?;
         for (at, layer) in layers.enumerate() {
             if let [weights, bias] = layer {
-                hidden = activate(&linear(&hidden, weights, bias, at > 0)?, self.activation)?;
-                hidden = dropout(&hidden, self.dropout, stream)?;
+                hidden = hidden_layer(&hidden, (weights, bias), at > 0, self.activation, self.dropout, stream)?;
             }
         }
         match output {

@@ -36,10 +36,11 @@ impl Standardization {
     /// The standardized embeddings of `rows` of `set`, rows x d.
     pub(in crate::estimators) fn input(&self, set: &TrainingSet, rows: &[usize]) -> TensorResult<Tensor> {
         let d = set.embeddings().cols();
-        let mut input = Vec::with_capacity(rows.len() * d);
-        for &row in rows {
-            let embedding = set.embeddings().row(row).iter().zip(&self.mean);
-            input.extend(embedding.map(|(value, mean)| (value - mean) * self.scale));
+        let mut input = vec![0.0; rows.len() * d];
+        for (to, &row) in input.chunks_exact_mut(d.max(1)).zip(rows) {
+            for ((to, value), mean) in to.iter_mut().zip(set.embeddings().row(row)).zip(&self.mean) {
+                *to = (value - mean) * self.scale;
+            }
         }
         Tensor::from_vec(input, (rows.len(), d), &Device::Cpu)
     }
