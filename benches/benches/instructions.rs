@@ -28,16 +28,22 @@ use router_plugins::neighbors::NeighborIndex;
 use serde_json::json;
 
 /// Every kernel, what it is called for, and the prompts that a call handles.
-const KERNELS: [(&str, &str, usize); 6] = [
+const KERNELS: [(&str, &str, usize); 9] = [
     ("exact-neighbors", "10 nearest of 2,000 points, 384 dimensions", QUERIES),
     ("estimate-moe", "3 members of width 128, 384 dimensions, 10 models", SIZE.n),
     ("estimate-ridge", "384 dimensions, 10 models, with the variance", SIZE.n),
     ("rank-overlap", "features of the rankings of 30 models", SIZE.n),
     ("aggregate", "two parts, 10 models", SIZE.n),
     ("choose", "`utility`, 10 models", SIZE.n),
+    ("fit-forest", "one tree, 64 dimensions, 30 models", WIDE.n),
+    ("fit-neighbors", "the choice of its parameters, 64 dimensions, 30 models", WIDE.n),
+    ("fit-mlp", "two epochs of one network of width 128, 64 dimensions, 30 models", WIDE.n),
 ];
 const QUERIES: usize = 256;
 const SIZE: Size = Size { n: 300, d: 384, m: 10, tasks: 5 };
+
+/// A pool so wide that compilers have left its inner loops scalar without a word.
+const WIDE: Size = Size { n: 300, d: 64, m: 30, tasks: 5 };
 
 /// Points, and as many queries as one block holds.
 fn neighbors() -> (NeighborIndex, Matrix) {
@@ -71,6 +77,14 @@ impl Estimating {
         };
         self.estimator.estimate(&batch, &mut self.out).unwrap();
     }
+}
+
+/// Counts a fit alone.
+fn count_fit(name: &str, parameters: serde_json::Value) {
+    let world = World::new(WIDE);
+    let (set, cx) = (world.training_set(), FitContext::new(1));
+    let (unfitted, _) = registry().build::<EstimatorRole>(name, parameters).unwrap();
+    counted(|| drop(black_box(unfitted.fit(&set, &world.tasks, &cx).unwrap())));
 }
 
 fn moe() -> Estimating {
@@ -199,6 +213,9 @@ fn run(kernel: &str) {
             let mut choosing = policy();
             counted(|| choosing.choose());
         }
+        "fit-forest" => count_fit("forest", json!({ "trees": 1 })),
+        "fit-neighbors" => count_fit("neighbors", json!({})),
+        "fit-mlp" => count_fit("mlp", json!({ "epochs": 2, "members": 1 })),
         _ => panic!("`{kernel}` is no kernel"),
     }
 }

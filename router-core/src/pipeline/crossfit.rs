@@ -80,6 +80,12 @@ pub(crate) struct HeldOut {
     pub(crate) confidence: Vec<f32>,
 }
 
+/// The task and the confidence of every row of a fold.
+struct Assigned {
+    rows: Vec<usize>,
+    found: Vec<(Option<TaskId>, f32)>,
+}
+
 /// What `classifier` makes of every row of `set` when fitted on the other folds. Costs a fit of the classifier a fold; folds
 /// run in parallel.
 pub(crate) fn assign(
@@ -90,7 +96,7 @@ pub(crate) fn assign(
     folds: Folds,
     cx: &FitContext,
 ) -> Result<HeldOut> {
-    let parts: Vec<(Vec<usize>, Vec<(Option<TaskId>, f32)>)> = (0..folds.count())
+    let parts: Vec<Assigned> = (0..folds.count())
         .into_par_iter()
         .map(|fold| {
             let (train_rows, rows) = folds.split(fold);
@@ -109,11 +115,11 @@ pub(crate) fn assign(
                     (0..block.len()).map(|at| (distribution.assigned(at), confidence(&distribution, at, threshold))),
                 );
             }
-            Ok((rows, found))
+            Ok(Assigned { rows, found })
         })
         .collect::<Result<_>>()?;
     let (mut assigned, mut confidences) = (vec![None; set.len()], vec![0.0; set.len()]);
-    for (rows, found) in &parts {
+    for Assigned { rows, found } in &parts {
         for (&row, &found) in rows.iter().zip(found) {
             if let (Some(task), Some(certain)) = (assigned.get_mut(row), confidences.get_mut(row)) {
                 (*task, *certain) = found;
