@@ -113,7 +113,9 @@ mod tests {
     fn line_ends() {
         let mixed = |ends: &[bool]| {
             let mut found = LineEnds::default();
-            ends.iter().for_each(|&carriage_return| found.add(carriage_return));
+            for &carriage_return in ends {
+                found.add(carriage_return);
+            }
             found.mixed()
         };
         assert_eq!(mixed(&[false, false]), None);

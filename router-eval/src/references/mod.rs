@@ -65,10 +65,12 @@ impl References {
     /// # Errors
     /// [`ErrorKind::UnknownPlugin`] if `registry` has no estimator `neighbors`; what its fit reports.
     pub fn fit(set: &TrainingSet, registry: &Registry, nominal_output_tokens: u32, cx: &FitContext) -> Result<Self> {
-        // Evaluations ask many prompts at once, which the exact search answers long before a graph of many points would be built.
-        let exact = serde_json::json!({ "search": "exact" });
-        let (neighbors, _) =
-            registry.build::<EstimatorRole>(NEIGHBORS, exact).map_err(|error| error.context("the reference `knn`"))?;
+        // Evaluations ask many prompts at once, which the exact search answers long before a graph of many points would be
+        // built. Another crate's plugin of that name need not know of searches.
+        let (neighbors, _) = registry
+            .build::<EstimatorRole>(NEIGHBORS, serde_json::json!({ "search": "exact" }))
+            .or_else(|_| registry.build::<EstimatorRole>(NEIGHBORS, serde_json::json!({})))
+            .map_err(|error| error.context("the reference `knn`"))?;
         let knn = neighbors.fit(set, &Tasks::none(set), &cx.child("references/knn"))?;
 
         let m = set.models().len();
