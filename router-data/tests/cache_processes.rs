@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use router_core::{EmbeddingCache, Embeddings, Matrix, Prompt, PromptKey};
 use router_data::cache::{DiskCache, usage};
@@ -34,9 +35,11 @@ fn known(cache: &DiskCache, numbers: &[usize]) -> Vec<bool> {
     rows.iter().map(Option::is_some).collect()
 }
 
-/// What a training run does: asks for a chunk, stores what is missing.
-fn fill(cache: &DiskCache, order: &[usize]) {
+/// What a training run does: asks for a chunk, stores what is missing. With a pause before each chunk it is still at work when
+/// a busy machine lets the test look.
+fn fill(cache: &DiskCache, order: &[usize], pause: Duration) {
     for chunk in order.chunks(CHUNK) {
+        std::thread::sleep(pause);
         let missing: Vec<usize> =
             known(cache, chunk).iter().zip(chunk).filter(|(known, _)| !**known).map(|(_, &number)| number).collect();
         let keys: Vec<PromptKey> = missing.iter().map(|&number| key(number)).collect();
@@ -55,15 +58,17 @@ fn child() {
     let start: usize = std::env::var("ROUTER_TEST_START").unwrap().parse().unwrap();
     let order: Vec<usize> = (0..ROWS).map(|number| (number + start) % ROWS).collect();
     let cache = DiskCache::new(folder);
-    fill(&cache, &order);
+    let pause: u64 = std::env::var("ROUTER_TEST_PAUSE").unwrap().parse().unwrap();
+    fill(&cache, &order, Duration::from_millis(pause));
     assert_eq!((cache.problem(), cache.counts().damaged), (None, 0));
 }
 
-fn spawn(folder: &Path, start: usize) -> Child {
+fn spawn(folder: &Path, start: usize, pause: u32) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--ignored"])
         .env("ROUTER_TEST_FOLDER", folder)
         .env("ROUTER_TEST_START", start.to_string())
+        .env("ROUTER_TEST_PAUSE", pause.to_string())
         .stdout(Stdio::null())
         .spawn()
         .unwrap()
@@ -77,7 +82,7 @@ fn bytes(folder: &Path) -> u64 {
 fn processes_fill_one_cache_at_once() {
     let folder = tempfile::tempdir().unwrap();
     // From three places in the circle, so that they store different rows first and meet later.
-    let children = [0, 700, 1_400].map(|start| spawn(folder.path(), start));
+    let children = [0, 700, 1_400].map(|start| spawn(folder.path(), start, 0));
     for mut child in children {
         assert!(child.wait().unwrap().success());
     }
@@ -96,7 +101,7 @@ fn processes_that_are_killed_leave_whole_rows_and_the_next_goes_on() {
     let mut cut_off = 0;
     for round in 0..40 {
         let size = bytes(folder.path());
-        let mut child = spawn(folder.path(), round * 50);
+        let mut child = spawn(folder.path(), round * 50, 2);
         // Killed as soon as it has written something, at whatever point that happens to be.
         while child.try_wait().unwrap().is_none() && bytes(folder.path()) <= size {
             std::hint::spin_loop();
@@ -114,7 +119,7 @@ fn processes_that_are_killed_leave_whole_rows_and_the_next_goes_on() {
     }
     assert!(cut_off > 0, "no process was killed at work");
     assert!(before > 0);
-    assert!(spawn(folder.path(), 0).wait().unwrap().success());
+    assert!(spawn(folder.path(), 0, 0).wait().unwrap().success());
     assert!(known(&DiskCache::new(folder.path()), &all).iter().all(|&known| known));
 }
 

@@ -28,6 +28,7 @@ parser.add_argument("data")
 parser.add_argument("config")
 parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--only", nargs="*", default=None)
+parser.add_argument("--starts", type=int, default=1, help="of methods that draw (clusters, mlp, trees): so many draws of each side, their mean and deviation")
 arguments = parser.parse_args()
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = str(arguments.threads)
@@ -100,7 +101,7 @@ class Joint:
 class Clusters:
     def fit(self, x, quality):
         x = unit(x)
-        self.means = KMeans(32, n_init=1, random_state=0).fit(x)
+        self.means = KMeans(32, n_init=1, random_state=start).fit(x)
         self.scores = numpy.zeros((32, quality.shape[1]))
         overall = numpy.where(quality >= 0, quality, numpy.nan)
         for cluster in range(32):
@@ -121,7 +122,7 @@ class Mlp(Joint):
     def __init__(self):
         # Adam without weight decay, 10 epochs; a sigmoid an output.
         super().__init__(
-            lambda: MLPClassifier((128,), alpha=0.0, batch_size=128, learning_rate_init=0.001, max_iter=10, random_state=0),
+            lambda: MLPClassifier((128,), alpha=0.0, batch_size=128, learning_rate_init=0.001, max_iter=10, random_state=start),
             lambda model, x: model.predict_proba(x), graded=False)
 
     def fit(self, x, quality):
@@ -234,7 +235,7 @@ PEERS = {
     "trees": lambda: PerModel(
         lambda: HistGradientBoostingClassifier(
             learning_rate=0.1, max_iter=30, max_depth=3, max_leaf_nodes=None, min_samples_leaf=20, l2_regularization=1.0,
-            max_bins=64, early_stopping=False, random_state=0),
+            max_bins=64, early_stopping=False, random_state=start),
         lambda m, x: m.predict_proba(x)[:, 1], False),
 }
 
@@ -259,6 +260,27 @@ class Svm:
         return self.platt.predict_proba(self.model.decision_function(z)[:, None] / self.scale)[:, 1]
 
 
+# What a peer draws from; `several` moves it.
+start = 0
+
+
+def several(name, own, x, quality, folds):
+    """The quality of both sides over several draws."""
+    global start
+    theirs = []
+    for start in range(arguments.starts):
+        total = 0.0
+        for fold in numpy.unique(folds):
+            train, held_out = folds != fold, folds == fold
+            peer = PEERS[name]()
+            peer.fit(x[train], quality[train])
+            found = peer.predict(x[held_out]).argmax(axis=1)
+            total += numpy.maximum(quality[held_out][numpy.arange(held_out.sum()), found], 0).sum()
+        theirs.append(total / len(x))
+    told = lambda values: f"{numpy.mean(values):.4f} +- {numpy.std(values, ddof=1):.4f}"
+    print(f"{name:20} {told(own)}, peer {told(theirs)} over {arguments.starts} draws")
+
+
 def main():
     root = pathlib.Path(__file__).resolve().parents[3]
     names = arguments.only or [name for name in OURS if name not in ("matrix-factorization", "graph-attention")]
@@ -266,7 +288,12 @@ def main():
         command = [str(root / "target/release/router-estimator-peer"), arguments.data, arguments.config, out]
         command += [f"{name}={json.dumps(OURS[name])}" for name in names]
         environment = dict(os.environ, RAYON_NUM_THREADS=str(arguments.threads))
-        ours = json.loads(subprocess.run(command, check=True, capture_output=True, env=environment).stdout)
+        runs = []
+        for seed in range(arguments.starts):
+            # The first is the seed that tables have.
+            environment["FIT_SEED"] = str(7 + seed)
+            runs.append(json.loads(subprocess.run(command, check=True, capture_output=True, env=environment).stdout))
+        ours = runs[0]
         shape = json.load(open(f"{out}/shape.json"))
         x = numpy.fromfile(f"{out}/embeddings.f32", "<f4").reshape(shape["n"], shape["d"])
         quality = numpy.fromfile(f"{out}/quality.f32", "<f4").reshape(shape["n"], shape["m"])
@@ -274,6 +301,9 @@ def main():
     print(f"{'':20} {'quality':>8} {'peer':>8} {'fit s':>8} {'peer':>8} {'ratio':>6} {'us':>8} {'peer':>8} {'ratio':>6}")
     for mine in ours["estimators"]:
         name = mine["name"]
+        if arguments.starts > 1:
+            several(name, [next(one["quality"] for one in run["estimators"] if one["name"] == name) for run in runs], x, quality, folds)
+            continue
         fit_seconds = predict_seconds = total = 0.0
         for fold in range(ours["folds"]):
             train, held_out = folds != fold, folds == fold

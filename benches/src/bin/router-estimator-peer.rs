@@ -43,6 +43,8 @@ fn main() {
     let set = TrainingSet::new(Arc::clone(&dataset), Arc::clone(&embeddings)).unwrap();
     let folds = set.folds(FOLDS, &FitContext::new(SEED).seed().child("folds")).unwrap();
     write(out, &set, folds.fold_of());
+    // What estimators draw, where several draws are compared; folds stay as they are.
+    let fit_seed = std::env::var("FIT_SEED").map_or(SEED, |text| text.parse().unwrap());
     let mut results = Vec::new();
     for argument in &arguments[3..] {
         let (name, parameters) = argument.split_once('=').unwrap_or((argument, "{}"));
@@ -53,7 +55,7 @@ fn main() {
             let (train, held_out) = folds.split(fold);
             let train = set.subset(&train).unwrap();
             let start = Instant::now();
-            let fitted = estimator.fit(&train, &Tasks::none(&train), &FitContext::new(SEED)).unwrap();
+            let fitted = estimator.fit(&train, &Tasks::none(&train), &FitContext::new(fit_seed)).unwrap();
             fit_seconds += start.elapsed().as_secs_f64();
             let mut estimates = Estimates::new();
             for rows in held_out.chunks(BATCH) {
