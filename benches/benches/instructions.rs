@@ -4,7 +4,7 @@
 //! cargo bench -p router-benches --bench instructions
 //! ```
 //!
-//! The program runs itself under valgrind, once a kernel, and counts inside [`counted`] alone, so that worlds and fits are left out; everything runs on one
+//! The program runs itself under valgrind, once a kernel, and counts inside [`counted`] alone, so that worlds are left out, and fits where they are not the kernel; everything runs on one
 //! thread. Valgrind knows no AVX-512, so that kernels take their AVX2 path. Where valgrind is absent, and under `--test`, it says so and counts nothing.
 #![allow(
     clippy::unwrap_used,

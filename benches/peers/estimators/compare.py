@@ -3,6 +3,7 @@
     ../setup.sh estimators
     cargo build --release -p router-benches --bin router-estimator-peer
     venv/bin/python compare.py DATA_DIR CONFIG.toml [--threads 2]
+    venv/bin/python compare.py DATA_DIR CONFIG.toml --only clusters mlp trees --starts 10
     venv/bin/pip install torch torch-geometric routellm llmrouter-lib
     venv/bin/python compare.py DATA_DIR CONFIG.toml --only matrix-factorization graph-attention
 
@@ -260,25 +261,40 @@ class Svm:
         return self.platt.predict_proba(self.model.decision_function(z)[:, None] / self.scale)[:, 1]
 
 
-# What a peer draws from; `several` moves it.
+# What a peer draws from; moved where several draws are compared.
 start = 0
 
 
-def several(name, own, x, quality, folds):
-    """The quality of both sides over several draws."""
+def measure(name, x, quality, folds):
+    """Held-out quality of the peer, seconds a fit and microseconds a prompt."""
+    fit_seconds = predict_seconds = total = 0.0
+    for fold in numpy.unique(folds):
+        train, held_out = folds != fold, folds == fold
+        peer = PEERS[name]()
+        began = time.perf_counter()
+        peer.fit(x[train], quality[train])
+        fit_seconds += time.perf_counter() - began
+        began = time.perf_counter()
+        # In batches of 256, as ours.
+        rows = x[held_out]
+        found = numpy.vstack([peer.predict(rows[at:at + 256]) for at in range(0, len(rows), 256)])
+        predict_seconds += time.perf_counter() - began
+        reached = quality[held_out][numpy.arange(len(rows)), found.argmax(axis=1)]
+        total += numpy.maximum(reached, 0).sum()
+    return total / len(x), fit_seconds / len(numpy.unique(folds)), 1e6 * predict_seconds / len(x)
+
+
+def compare_draws(runs, x, quality, folds):
+    """The quality of both sides over several draws: mean and standard deviation."""
     global start
-    theirs = []
-    for start in range(arguments.starts):
-        total = 0.0
-        for fold in numpy.unique(folds):
-            train, held_out = folds != fold, folds == fold
-            peer = PEERS[name]()
-            peer.fit(x[train], quality[train])
-            found = peer.predict(x[held_out]).argmax(axis=1)
-            total += numpy.maximum(quality[held_out][numpy.arange(held_out.sum()), found], 0).sum()
-        theirs.append(total / len(x))
     told = lambda values: f"{numpy.mean(values):.4f} +- {numpy.std(values, ddof=1):.4f}"
-    print(f"{name:20} {told(own)}, peer {told(theirs)} over {arguments.starts} draws")
+    for at, mine in enumerate(runs[0]["estimators"]):
+        name, theirs = mine["name"], []
+        for start in range(len(runs)):
+            theirs.append(measure(name, x, quality, folds)[0])
+        own = [run["estimators"][at]["quality"] for run in runs]
+        print(f"{name:20} {told(own)}, peer {told(theirs)} over {len(runs)} draws")
+        sys.stdout.flush()
 
 
 def main():
@@ -293,35 +309,18 @@ def main():
             # The first is the seed that tables have.
             environment["FIT_SEED"] = str(7 + seed)
             runs.append(json.loads(subprocess.run(command, check=True, capture_output=True, env=environment).stdout))
-        ours = runs[0]
         shape = json.load(open(f"{out}/shape.json"))
         x = numpy.fromfile(f"{out}/embeddings.f32", "<f4").reshape(shape["n"], shape["d"])
         quality = numpy.fromfile(f"{out}/quality.f32", "<f4").reshape(shape["n"], shape["m"])
         folds = numpy.fromfile(f"{out}/folds.u32", "<u4")
+    if arguments.starts > 1:
+        return compare_draws(runs, x, quality, folds)
     print(f"{'':20} {'quality':>8} {'peer':>8} {'fit s':>8} {'peer':>8} {'ratio':>6} {'us':>8} {'peer':>8} {'ratio':>6}")
-    for mine in ours["estimators"]:
+    for mine in runs[0]["estimators"]:
         name = mine["name"]
-        if arguments.starts > 1:
-            several(name, [next(one["quality"] for one in run["estimators"] if one["name"] == name) for run in runs], x, quality, folds)
-            continue
-        fit_seconds = predict_seconds = total = 0.0
-        for fold in range(ours["folds"]):
-            train, held_out = folds != fold, folds == fold
-            peer = PEERS[name]()
-            start = time.perf_counter()
-            peer.fit(x[train], quality[train])
-            fit_seconds += time.perf_counter() - start
-            start = time.perf_counter()
-            # In batches of 256, as ours.
-            rows = x[held_out]
-            found = numpy.vstack([peer.predict(rows[at:at + 256]) for at in range(0, len(rows), 256)])
-            predict_seconds += time.perf_counter() - start
-            reached = quality[held_out][numpy.arange(len(rows)), found.argmax(axis=1)]
-            total += numpy.maximum(reached, 0).sum()
-        fit_seconds /= ours["folds"]
-        micros = 1e6 * predict_seconds / len(x)
+        reached, fit_seconds, micros = measure(name, x, quality, folds)
         print(
-            f"{name:20} {mine['quality']:8.4f} {total / len(x):8.4f} {mine['fit_seconds']:8.3f} {fit_seconds:8.3f} "
+            f"{name:20} {mine['quality']:8.4f} {reached:8.4f} {mine['fit_seconds']:8.3f} {fit_seconds:8.3f} "
             f"{fit_seconds / mine['fit_seconds']:6.1f} {mine['microseconds_per_prompt']:8.1f} {micros:8.1f} "
             f"{micros / mine['microseconds_per_prompt']:6.1f}"
         )

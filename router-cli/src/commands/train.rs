@@ -20,7 +20,6 @@ pub(super) fn run(arguments: &Train, session: &mut Session) -> Result<()> {
     drop(ArtifactWriter::create(&arguments.out)?);
     let (dataset, findings) = router_data::directory::read_checked(&arguments.data)?;
     let (dataset, warnings) = (Arc::new(dataset), findings.warnings().count());
-    drop(findings);
 
     let cx = session.caching(config.seed, arguments.no_cache);
     let fitted = fit(&unfitted, &dataset, &cx);
