@@ -1,10 +1,14 @@
 //! Parameters of the graph discoverer.
 
+use std::collections::BTreeMap;
+
 use router_core::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::discover;
+use super::expected::Expectations;
 use crate::graph::{Chance, Ties};
 use crate::neighbors::{EXACT_LIMIT_AMONG, Search};
 use crate::ranges::out_of_range;
@@ -96,6 +100,11 @@ pub struct GraphConfig {
     /// Default 0.35: outcomes of 0 or 1 rank models coarsely, and from about 0.5 prompts flock by their outcomes instead of by task.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub agreement: f64,
+    /// An estimator, its name under `use` and its parameters: agreement is then that of the qualities it expects of prompts it has not
+    /// seen, in the place of the observed rankings, and the parameters of rank-biased overlap have no part. Left out by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "BTreeMap<String, Value>")]
+    pub estimator: Option<Expectations>,
     /// Persistence p of rank-biased overlap: the lower, the more only the best models count. Default 0.9.
     #[schemars(range(min = 0.01, max = 0.999))]
     pub persistence: f64,
@@ -130,6 +139,7 @@ impl Default for GraphConfig {
         Self {
             neighbors: 30,
             agreement: 0.35,
+            estimator: None,
             persistence: 0.9,
             ties: Ties::Normalized,
             chance: Chance::Removed,
@@ -169,8 +179,12 @@ impl PluginConfig for GraphConfig {
     const SUMMARY: &'static str = "Communities of prompts that read alike and rank the models alike";
     const SOURCE: &'static str =
         "FineRouter, arXiv 2603.19415; Leiden: Traag et al. 2019; rank-biased overlap with ties: Corsi and Urbano 2024";
-    const COST: &'static str = "O(n^2 (d + m D)) flops up to `exact_limit` prompts, D depths of the rankings, O(n log n (d + m D)) beyond, and O(n k log n) for Leiden; memory O(n (d + m D + k))";
+    const COST: &'static str = "O(n^2 (d + m D)) flops up to `exact_limit` prompts, D depths of the rankings, O(n log n (d + m D)) beyond, and O(n k log n) for Leiden; five fits of `estimator` besides; memory O(n (d + m D + k))";
     const EXAMPLE: &'static str = "neighbors = 30\nagreement = 0.35\nresolution = 1.0\nminimum_size = 10\n";
+
+    fn prepare(&mut self, registry: &Registry) -> Result<()> {
+        self.estimator.as_mut().map_or(Ok(()), |estimator| estimator.prepare(registry))
+    }
 }
 
 impl TaskDiscoverer for GraphConfig {

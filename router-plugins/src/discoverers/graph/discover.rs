@@ -63,7 +63,7 @@ pub(super) fn communities_at(
 }
 
 /// The lowest resolution that serves held-out prompts about as well as the best. The graph is not built again: tasks are found among the nodes that are not
-/// held out and the edges between them, whose weights no held-out outcome is in.
+/// held out and the edges between them, whose weights no held-out outcome is in, unless an estimator's expectations have learned from it.
 fn choose_resolution(
     config: &GraphConfig,
     resolutions: &[f64],
@@ -99,7 +99,11 @@ pub(super) fn density(graph: &Graph) -> f64 {
 pub(in crate::discoverers) fn prompt_graph(config: &GraphConfig, set: &TrainingSet, cx: &FitContext) -> Result<Graph> {
     let overlap = RankBiasedOverlap::new(config.persistence, config.ties, config.chance)?;
     let semantic = normalized(set.embeddings());
-    let rankings = if config.agreement > 0.0 { overlap.features(set.outcomes()) } else { Matrix::zeros(set.len(), 0) };
+    let rankings = match &config.estimator {
+        _ if config.agreement == 0.0 => Matrix::zeros(set.len(), 0),
+        Some(estimator) => estimator.preferences(set, cx)?,
+        None => overlap.features(set.outcomes()),
+    };
     let index = |points| NeighborIndex::new(points, config.search, config.exact_limit, cx);
     let neighbors = match config.edges {
         Edges::Joint => {

@@ -11,6 +11,13 @@
 //! By default the overlap has chance removed: a prompt on which all models do equally well or badly says nothing about which
 //! model to choose, and lies where its words put it.
 //!
+//! # Agreement of expectations
+//!
+//! One outcome a pair is mostly luck, and so is the ranking of the models that it gives. With an `estimator`, the agreement of two prompts is the cosine of what
+//! that estimator, fitted without them, expects of the models: held out in five folds, less each model's mean and then the prompt's. Where embeddings tell what models are good at,
+//! that finds tasks that observed rankings hide; where words mislead it finds what they say. The expectations have learned from the outcomes of other
+//! prompts, of those that are held out to choose a resolution too. docs/discovery.md has what it is worth.
+//!
 //! Communities below `minimum_size` are folded into the one they are most connected with, beyond what chance would give. A
 //! prompt that is connected with nothing has no task.
 //!
@@ -42,7 +49,7 @@
 //! With n prompts, d dimensions, m models and D depths (at most m - 1, m D at most about 2,000): the neighbors cost
 //! n^2 (d + m D) flops as blocked matrix products (two to three seconds of processor time for 20,000 prompts; beyond
 //! `exact_limit` a navigable small-world graph takes O(n log n (d + m D))), Leiden O(n k log n), once, 3 times for each of
-//! several resolutions, or at most that for every level of the tree. Memory is O(n (d + m D + k)), never n x n.
+//! several resolutions, or at most that for every level of the tree. An `estimator` costs five fits and n estimates besides, and m stands for m D. Memory is O(n (d + m D + k)), never n x n.
 //!
 //! # When to choose it
 //!
@@ -53,11 +60,13 @@
 
 mod config;
 mod discover;
+mod expected;
 mod hierarchical;
 mod small;
 
 pub use config::{AUTOMATIC, Automatic, Edges, GraphConfig, Objective, Resolution, Small};
 pub(super) use discover::prompt_graph;
+pub use expected::Expectations;
 
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,14 @@
 //! Parameters of the spectral discoverer.
 
+use std::collections::BTreeMap;
+
 use router_core::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::discover;
-use crate::discoverers::graph::GraphConfig;
+use crate::discoverers::graph::{Expectations, GraphConfig};
 use crate::neighbors::{EXACT_LIMIT_AMONG, Search};
 use crate::ranges::out_of_range;
 
@@ -40,6 +43,10 @@ pub struct SpectralConfig {
     /// (rankings alone), as in `graph`. Default 0.35.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub agreement: f64,
+    /// An estimator whose expectations are to agree in the place of the observed rankings, as in `graph`. Left out by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "BTreeMap<String, Value>")]
+    pub estimator: Option<Expectations>,
     /// Persistence p of rank-biased overlap: the lower, the more only the best models count. Default 0.9.
     #[schemars(range(min = 0.01, max = 0.999))]
     pub persistence: f64,
@@ -62,6 +69,7 @@ impl Default for SpectralConfig {
             maximum_tasks: 32,
             neighbors,
             agreement,
+            estimator: None,
             persistence,
             restarts: 8,
             search,
@@ -76,6 +84,7 @@ impl SpectralConfig {
         GraphConfig {
             neighbors: self.neighbors,
             agreement: self.agreement,
+            estimator: self.estimator.clone(),
             persistence: self.persistence,
             search: self.search,
             exact_limit: self.exact_limit,
@@ -101,6 +110,10 @@ impl PluginConfig for SpectralConfig {
     const SOURCE: &'static str = "Ng, Jordan and Weiss, On Spectral Clustering, NIPS 2002";
     const COST: &'static str = "O(n^2 (d + m D)) flops for the graph up to `exact_limit` prompts, then block iteration on its edges and O(n k^2) an iteration of k-means; memory O(n (neighbors + k))";
     const EXAMPLE: &'static str = "k = 12\nneighbors = 30\nagreement = 0.35\n";
+
+    fn prepare(&mut self, registry: &Registry) -> Result<()> {
+        self.estimator.as_mut().map_or(Ok(()), |estimator| estimator.prepare(registry))
+    }
 }
 
 impl TaskDiscoverer for SpectralConfig {
