@@ -66,7 +66,9 @@ impl Expectations {
             .collect::<Result<_>>()?;
         let mut all = Matrix::zeros(set.len(), set.models().len());
         for (rows, part) in &held_out {
-            rows.iter().enumerate().for_each(|(at, &row)| all.row_mut(row).copy_from_slice(part.row(at)));
+            for (at, &row) in rows.iter().enumerate() {
+                all.row_mut(row).copy_from_slice(part.row(at));
+            }
         }
         Ok(all)
     }
@@ -83,7 +85,9 @@ fn estimates(fitted: &dyn FittedEstimator, set: &TrainingSet, rows: &[usize]) ->
         tasks.reset(rows.len(), 0);
         fitted.estimate(&QueryBatch { prompts, embeddings: embeddings.view(), tasks: &tasks }, &mut out)?;
         out.view().check_finite("the expected qualities of the graph")?;
-        (0..rows.len()).for_each(|at| all.row_mut(block * BATCH + at).copy_from_slice(out.quality().row(at)));
+        for at in 0..rows.len() {
+            all.row_mut(block * BATCH + at).copy_from_slice(out.quality().row(at));
+        }
     }
     Ok(all)
 }
@@ -99,7 +103,9 @@ fn preferences(mut expected: Matrix) -> Matrix {
         let row = expected.row_mut(row);
         row.iter_mut().zip(&means).for_each(|(value, mean)| *value -= *mean as f32);
         let level = row.iter().sum::<f32>() / m as f32;
-        row.iter_mut().for_each(|value| *value -= level);
+        for value in row.iter_mut() {
+            *value -= level;
+        }
         if row.iter().all(|value| value.abs() <= ROUNDING) {
             row.fill(0.0);
         }
