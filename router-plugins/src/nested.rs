@@ -1,4 +1,4 @@
-//! A component within another of its role: looked up in the registry when the outer configuration is prepared, stored in the
+//! A component within another, of its role or of another one: looked up in the registry when the outer configuration is prepared, stored in the
 //! outer artifact.
 
 use std::fmt;
