@@ -11,15 +11,15 @@
 //! By default the overlap has chance removed: a prompt on which all models do equally well or badly says nothing about which
 //! model to choose, and lies where its words put it.
 //!
+//! Communities below `minimum_size` are folded into the one they are most connected with, beyond what chance would give. A
+//! prompt that is connected with nothing has no task.
+//!
 //! # Agreement of expectations
 //!
 //! One outcome a pair is mostly luck, and so is the ranking of the models that it gives. With an `estimator`, the agreement of two prompts is the cosine of what
 //! that estimator, fitted without them, expects of the models: held out in five folds, less each model's mean and then the prompt's. Where embeddings tell what models are good at,
 //! that finds tasks that observed rankings hide; where words mislead it finds what they say. The expectations have learned from the outcomes of other
 //! prompts, of those that are held out to choose a resolution too. docs/discovery.md has what it is worth.
-//!
-//! Communities below `minimum_size` are folded into the one they are most connected with, beyond what chance would give. A
-//! prompt that is connected with nothing has no task.
 //!
 //! # How the resolution is chosen
 //!
