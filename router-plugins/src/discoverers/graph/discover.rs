@@ -98,12 +98,12 @@ pub(super) fn density(graph: &Graph) -> f64 {
 /// The nearest-neighbor graph of the prompts, its weights the joint similarity.
 pub(in crate::discoverers) fn prompt_graph(config: &GraphConfig, set: &TrainingSet, cx: &FitContext) -> Result<Graph> {
     let overlap = RankBiasedOverlap::new(config.persistence, config.ties, config.chance)?;
-    let semantic = normalized(set.embeddings());
     let rankings = match &config.estimator {
         _ if config.agreement == 0.0 => Matrix::zeros(set.len(), 0),
         Some(estimator) => estimator.preferences(set, cx)?,
         None => overlap.features(set.outcomes()),
     };
+    let semantic = normalized(set.embeddings());
     let index = |points| NeighborIndex::new(points, config.search, config.exact_limit, cx);
     let neighbors = match config.edges {
         Edges::Joint => {

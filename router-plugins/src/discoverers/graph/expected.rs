@@ -116,13 +116,12 @@ fn preferences(mut expected: Matrix) -> Matrix {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use rand::RngExt;
-    use router_core::{Model, Seed};
+    use router_core::Seed;
 
     use super::*;
     use crate::discoverers::graph::GraphConfig;
+    use crate::discoverers::graph::tests::{labels, training_set};
     use crate::graph::adjusted_rand_index;
 
     /// Three tasks, each told by two numbers of the embedding beside four louder ones that tell nothing. A third of the models does well on a task with
@@ -147,11 +146,7 @@ mod tests {
             });
             rows.push(outcomes.collect());
         }
-        let prompts = (0..n).map(|row| Prompt::new(row.to_string(), "x")).collect();
-        let pool = ModelPool::new((0..9).map(|model| Model::new(format!("m{model}"))).collect()).unwrap();
-        let outcomes = Outcomes::from_rows(9, rows).unwrap();
-        let dataset = Arc::new(Dataset::new("world", prompts, pool, outcomes).unwrap());
-        (TrainingSet::new(dataset, Arc::new(embeddings)).unwrap(), tasks)
+        (training_set(embeddings, 9, rows), tasks)
     }
 
     fn graph(agreement: f64, estimator: Option<&str>) -> GraphConfig {
@@ -166,8 +161,7 @@ mod tests {
         let (set, tasks) = noisy_world(720);
         let found = |config: &GraphConfig| {
             let map = config.discover(&set, &FitContext::new(3)).unwrap();
-            let labels: Vec<u32> = map.assignments().iter().map(|task| task.map_or(99, |task| task.0)).collect();
-            adjusted_rand_index(&labels, &tasks).unwrap()
+            adjusted_rand_index(&labels(&map), &tasks).unwrap()
         };
         let expected = found(&graph(0.65, Some("ridge")));
         assert!(expected > 0.9, "{expected}");
@@ -200,10 +194,7 @@ mod tests {
                 |seen: &Outcome| Outcome::new(seen.model, if row == 0 { 1.0 - seen.quality } else { seen.quality });
             set.outcomes().row(row).iter().map(turn).collect()
         });
-        let outcomes = Outcomes::from_rows(9, turned.collect()).unwrap();
-        let (prompts, pool) = (set.dataset().prompts().to_vec(), set.dataset().models().clone());
-        let dataset = Arc::new(Dataset::new("turned", prompts, pool, outcomes).unwrap());
-        let after = of(&TrainingSet::new(dataset, Arc::new(set.embeddings().to_matrix())).unwrap());
+        let after = of(&training_set(set.embeddings().to_matrix(), 9, turned.collect()));
         assert_eq!(before.row(0), after.row(0));
         assert_ne!(before.as_slice(), after.as_slice());
     }

@@ -40,7 +40,7 @@ impl World {
     }
 }
 
-fn training_set(embeddings: Matrix, models: usize, rows: Vec<Vec<Outcome>>) -> TrainingSet {
+pub(super) fn training_set(embeddings: Matrix, models: usize, rows: Vec<Vec<Outcome>>) -> TrainingSet {
     let prompts = (0..rows.len()).map(|row| Prompt::new(row.to_string(), "x")).collect();
     let pool = ModelPool::new((0..models).map(|model| Model::new(format!("m{model}"))).collect()).unwrap();
     let outcomes = Outcomes::from_rows(models, rows).unwrap();
@@ -53,7 +53,7 @@ fn discover(config: &GraphConfig, set: &TrainingSet) -> TaskMap {
 }
 
 /// Labels to compare; every prompt without a task is one of its own.
-fn labels(map: &TaskMap) -> Vec<u32> {
+pub(super) fn labels(map: &TaskMap) -> Vec<u32> {
     map.assignments().iter().enumerate().map(|(row, task)| task.map_or(1_000_000 + row as u32, |task| task.0)).collect()
 }
 
