@@ -224,6 +224,11 @@ impl TaskDistribution {
         self.assigned[row]
     }
 
+    /// The probabilities of all prompts, prompts x tasks, row by row, to be written at once.
+    pub fn probabilities_mut(&mut self) -> &mut [f32] {
+        self.probabilities.as_mut_slice()
+    }
+
     /// The probabilities of prompt `row` and its assigned task, to be written.
     ///
     /// # Panics
@@ -282,5 +287,6 @@ mod tests {
         assert_eq!(distribution.probability_of_none(0), 1.0);
         distribution.row_mut(0).0.copy_from_slice(&[0.5, 0.25]);
         assert_eq!(distribution.probability_of_none(0), 0.25);
+        assert_eq!(distribution.probabilities_mut(), [0.5, 0.25]);
     }
 }

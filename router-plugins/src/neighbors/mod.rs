@@ -17,6 +17,7 @@
 mod among;
 mod approximate;
 mod exact;
+mod inner_products;
 mod selection;
 
 use rayon::prelude::*;

@@ -4,28 +4,9 @@
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
-use router_core::{Matrix, MatrixView};
 
 /// Independent sums that [`dot`] keeps, so that the compiler can use vector registers.
 const LANES: usize = 16;
-
-/// `out = input * weights' + bias`: `input` is n x i, `weights` o x i, `bias` o, and `out` is reset to n x o. O(n i o).
-///
-/// # Panics
-/// If the dimensions disagree.
-pub fn affine(input: MatrixView<'_>, weights: &Matrix, bias: &[f32], out: &mut Matrix) {
-    let (n, outputs) = (input.rows(), weights.rows());
-    out.reset(n, outputs);
-    for row in 0..n {
-        out.row_mut(row).copy_from_slice(bias);
-    }
-    product(
-        View { data: input.as_slice(), rows: n, cols: input.cols(), transposed: false },
-        View { data: weights.as_slice(), rows: outputs, cols: weights.cols(), transposed: true },
-        Accum::Add,
-        out.as_mut_slice(),
-    );
-}
 
 /// A row-major matrix, to be read as itself or transposed.
 #[derive(Clone, Copy)]
@@ -59,24 +40,6 @@ impl<'a> View<'a> {
 pub(crate) fn product(a: View<'_>, b: View<'_>, accumulate: Accum, out: &mut [f32]) {
     let (rows, cols) = (a.shape().0, b.shape().1);
     matmul(MatMut::from_row_major_slice_mut(out, rows, cols), accumulate, a.read(), b.read(), 1.0, Par::Seq);
-}
-
-/// `out = weights * input + bias` for one input: every number is [`dot`]'s to the bit, by vectors as wide as the processor has.
-/// `weights` is o x i; `bias` and `out` have o numbers. O(i o).
-pub(crate) fn affine_one(weights: &Matrix, bias: &[f32], input: &[f32], out: &mut [f32]) {
-    struct AffineOne<'a>(&'a Matrix, &'a [f32], &'a [f32], &'a mut [f32]);
-    impl pulp::WithSimd for AffineOne<'_> {
-        type Output = ();
-
-        #[inline(always)]
-        fn with_simd<S: pulp::Simd>(self, _: S) {
-            let Self(weights, bias, input, out) = self;
-            for (row, (out, bias)) in out.iter_mut().zip(bias).enumerate() {
-                *out = dot(weights.row(row), input) + bias;
-            }
-        }
-    }
-    pulp::Arch::new().dispatch(AffineOne(weights, bias, input, out));
 }
 
 /// [`dot`] by vectors as wide as the processor has, with the same bits.
@@ -120,24 +83,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn affine_agrees_with_numbers_worked_out_by_hand() {
-        let x = Matrix::from_vec(2, 2, vec![1.0, 2.0, 3.0, 4.0]).unwrap();
-        let w = Matrix::from_vec(3, 2, vec![1.0, 0.0, 0.0, 1.0, 1.0, -1.0]).unwrap();
-        let mut out = Matrix::default();
-        affine(x.view(), &w, &[10.0, 20.0, 30.0], &mut out);
-        assert_eq!(out.as_slice(), [11.0, 22.0, 29.0, 13.0, 24.0, 29.0]);
-    }
-
-    #[test]
-    fn one_input_is_as_many_to_the_bit() {
+    fn an_inner_product_is_the_dot_product_to_the_bit() {
         let value = |at: usize| ((at * 37 % 101) as f32 - 50.0) / 7.0;
-        let weights = Matrix::from_vec(5, 83, (0..5 * 83).map(value).collect()).unwrap();
-        let input: Vec<f32> = (0..83).map(|at| value(at + 11)).collect();
-        let mut out = [0.0; 5];
-        affine_one(&weights, &[1.0, -2.0, 0.5, 0.0, 3.0], &input, &mut out);
-        for (row, bias) in [1.0, -2.0, 0.5, 0.0, 3.0].into_iter().enumerate() {
-            assert_eq!(out[row].to_bits(), (dot(weights.row(row), &input) + bias).to_bits());
-            assert_eq!(inner_product(weights.row(row), &input).to_bits(), dot(weights.row(row), &input).to_bits());
+        for len in [0, 1, 16, 83] {
+            let (a, b): (Vec<f32>, Vec<f32>) = (0..len).map(|at| (value(at), value(at + 11))).unzip();
+            assert_eq!(inner_product(&a, &b).to_bits(), dot(&a, &b).to_bits());
         }
     }
 

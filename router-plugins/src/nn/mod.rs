@@ -14,6 +14,7 @@
 //! | [`logistic`] | ridge logistic regression with an offset, solved exactly |
 //! | [`bilinear`] | features that are outer products: regressions whose coefficients are a matrix |
 //! | [`kernels`] | f32 matrix product, dot product |
+//! | `panels` | the affine map of a fitted layer, its weights laid out once |
 //! | [`exponential`] | exponential function, sigmoid, cross-entropy, softmax, in vectors |
 //! | [`random`] | initial weights and uniform numbers from a seed stream |
 //!
@@ -33,6 +34,7 @@ pub mod kernels;
 pub mod linear;
 pub mod logistic;
 pub mod optimizer;
+pub(crate) mod panels;
 pub mod random;
 #[cfg(feature = "candle")]
 pub mod training;

@@ -31,19 +31,18 @@ pub(super) fn fit(
     if let Some((held_in, held_out)) = split(set, tasks, config.held_out_share, cx) {
         let parameters = train(config, set, &held_in, assignments, count, &scaling, None, cx)?;
         let judge = scaling.classifier(&parameters, count, 1.0, ASSIGN_ALL)?;
-        let logits: Vec<Vec<f32>> = held_out.iter().map(|&row| judge.logits(set.embeddings().row(row))).collect();
-        let labelled: Vec<(&[f32], usize)> = held_out
-            .iter()
-            .zip(&logits)
-            .filter_map(|(&row, logits)| assignments[row].map(|task| (logits.as_slice(), task.index())))
-            .collect();
+        let mut logits = Matrix::zeros(held_out.len(), count);
+        for (at, &row) in held_out.iter().enumerate() {
+            judge.write_logits(set.embeddings().slice_rows(row, row + 1), logits.row_mut(at));
+        }
+        let labelled = held_out.iter().enumerate();
+        let labelled: Vec<(&[f32], usize)> =
+            labelled.filter_map(|(at, &row)| Some((logits.row(at), assignments[row]?.index()))).collect();
         temperature = best_temperature(&labelled);
         if given.is_none() {
             let judge = scaling.classifier(&parameters, count, temperature, ASSIGN_ALL)?;
-            let mut probabilities = vec![0.0; count];
-            threshold = best_threshold(gains(set, tasks, &held_in, &held_out, |at| {
-                judge.probabilities(set.embeddings().row(held_out[at]), &mut probabilities)
-            })?);
+            threshold =
+                best_threshold(gains(set, tasks, &held_in, &held_out, |at| judge.probabilities(logits.row_mut(at)))?);
         }
         start = Some(parameters);
     }

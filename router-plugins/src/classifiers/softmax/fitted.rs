@@ -4,12 +4,14 @@ use router_core::prelude::*;
 
 use crate::classifiers::calibration::assign;
 use crate::nn::exponential::softmax;
-use crate::nn::kernels::affine_one;
+use crate::nn::panels::Panels;
 
 /// A softmax classifier that is ready: t x d weights and t biases on raw embeddings, a temperature and a threshold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SoftmaxClassifier {
     weights: Matrix,
+    /// The weights as they are multiplied.
+    panels: Panels,
     biases: Vec<f32>,
     temperature: f32,
     threshold: f32,
@@ -24,7 +26,8 @@ impl SoftmaxClassifier {
         if !finite || !temperature.is_finite() || temperature <= 0.0 || !(0.0..=1.0).contains(&threshold) {
             return Err(Error::new(ErrorKind::NonFinite, "weights, temperature or threshold of a softmax classifier"));
         }
-        Ok(Self { weights, biases, temperature, threshold })
+        let panels = Panels::new(&weights);
+        Ok(Self { weights, panels, biases, temperature, threshold })
     }
 
     /// The weights, t x d.
@@ -47,22 +50,15 @@ impl SoftmaxClassifier {
         self.threshold
     }
 
-    /// The logits of one embedding, before the temperature.
-    pub(super) fn logits(&self, embedding: &[f32]) -> Vec<f32> {
-        let mut logits = vec![0.0; self.biases.len()];
-        self.write_logits(embedding, &mut logits);
-        logits
+    /// Writes the logits of n embeddings, n x t, before the temperature.
+    pub(super) fn write_logits(&self, embeddings: MatrixView<'_>, out: &mut [f32]) {
+        self.panels.affine(embeddings, &self.biases, out);
     }
 
-    fn write_logits(&self, embedding: &[f32], logits: &mut [f32]) {
-        affine_one(&self.weights, &self.biases, embedding, logits);
-    }
-
-    /// Writes the softmax of one embedding over the tasks, and gives the most likely task (ties to the lowest) and its
+    /// Turns the logits of one embedding into its softmax over the tasks, and gives the most likely task (ties to the lowest) and its
     /// probability. There is at least one task.
-    pub(super) fn probabilities(&self, embedding: &[f32], out: &mut [f32]) -> (usize, f32) {
-        self.write_logits(embedding, out);
-        softmax(out, self.temperature)
+    pub(super) fn probabilities(&self, logits: &mut [f32]) -> (usize, f32) {
+        softmax(logits, self.temperature)
     }
 }
 
@@ -87,9 +83,10 @@ impl FittedClassifier for SoftmaxClassifier {
         if self.tasks() == 0 {
             return Ok(());
         }
+        self.write_logits(embeddings, out.probabilities_mut());
         for row in 0..embeddings.rows() {
             let (probabilities, assigned) = out.row_mut(row);
-            let likely = self.probabilities(embeddings.row(row), probabilities);
+            let likely = self.probabilities(probabilities);
             assign(likely, self.threshold, probabilities, assigned);
         }
         Ok(())

@@ -1,5 +1,8 @@
 //! The task-mean estimator, ready.
 
+#![allow(clippy::inline_always, reason = "what is called instead of inlined is compiled for the narrowest vectors")]
+
+use pulp::{Arch, Simd, WithSimd};
 use router_core::prelude::*;
 
 use crate::estimators::task_mean::config::Assignment;
@@ -40,18 +43,54 @@ impl TaskMeanEstimator {
         &self.shrinkages
     }
 
-    /// The rows of the scores that speak for prompt `row`, with their weights, which sum to 1.
-    fn speakers<'a>(
-        &'a self,
-        tasks: &'a TaskDistribution,
-        row: usize,
-    ) -> impl Iterator<Item = (usize, f32)> + Clone + 'a {
+    /// The probabilities of the tasks that speak for prompt `row`, and one more row of the scores with its weight; together they sum to 1.
+    fn speakers<'a>(&self, tasks: &'a TaskDistribution, row: usize) -> (&'a [f32], (usize, f32)) {
         let of_all = self.tasks();
-        let (soft, one) = match self.assignment {
+        match self.assignment {
             Assignment::Soft => (tasks.probabilities(row), (of_all, tasks.probability_of_none(row))),
-            Assignment::Hard => (&[][..], (tasks.assigned(row).map_or(of_all, TaskId::index), 1.0)),
-        };
-        soft.iter().copied().enumerate().chain(std::iter::once(one)).filter(|&(_, weight)| weight > 0.0)
+            Assignment::Hard => (&[], (tasks.assigned(row).map_or(of_all, TaskId::index), 1.0)),
+        }
+    }
+}
+
+/// Adds up what the tasks say of one prompt: the mean of every model's scores, and the variance of the mixture of posteriors.
+struct Mixture<'a> {
+    of: &'a TaskMeanEstimator,
+    speakers: (&'a [f32], (usize, f32)),
+    quality: &'a mut [f32],
+    variance: &'a mut [f32],
+}
+
+impl Mixture<'_> {
+    #[inline(always)]
+    fn weight(&self, at: usize) -> (usize, f32) {
+        self.speakers.0.get(at).map_or(self.speakers.1, |&weight| (at, weight))
+    }
+}
+
+impl WithSimd for Mixture<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for at in 0..=self.speakers.0.len() {
+            let (task, weight) = self.weight(at);
+            if weight > 0.0 {
+                for (sum, &score) in self.quality.iter_mut().zip(self.of.scores.row(task)) {
+                    *sum += weight * score;
+                }
+            }
+        }
+        for at in 0..=self.speakers.0.len() {
+            let (task, weight) = self.weight(at);
+            if weight > 0.0 {
+                let posterior = self.of.scores.row(task).iter().zip(self.of.variances.row(task));
+                let sums = self.variance.iter_mut().zip(&*self.quality);
+                for ((sum, &mean), (&score, &variance)) in sums.zip(posterior) {
+                    *sum += weight * (variance + (score - mean) * (score - mean));
+                }
+            }
+        }
     }
 }
 
@@ -70,24 +109,11 @@ impl FittedEstimator for TaskMeanEstimator {
             return Err(Error::shape("task distributions", prompts, batch.tasks.prompts()));
         }
         out.reset(prompts, self.models());
-        for row in 0..prompts {
-            let quality = out.quality_mut().row_mut(row);
-            for (task, weight) in self.speakers(batch.tasks, row) {
-                for (sum, &score) in quality.iter_mut().zip(self.scores.row(task)) {
-                    *sum += weight * score;
-                }
-            }
-        }
         let mut variances = std::mem::take(out.variance_mut());
         for row in 0..prompts {
-            let quality = out.quality().row(row);
-            for (task, weight) in self.speakers(batch.tasks, row) {
-                let posterior = self.scores.row(task).iter().zip(self.variances.row(task));
-                for ((sum, (&score, &variance)), &mean) in variances.row_mut(row).iter_mut().zip(posterior).zip(quality)
-                {
-                    *sum += weight * (variance + (score - mean) * (score - mean));
-                }
-            }
+            let speakers = self.speakers(batch.tasks, row);
+            let (quality, variance) = (out.quality_mut().row_mut(row), variances.row_mut(row));
+            Arch::new().dispatch(Mixture { of: self, speakers, quality, variance });
         }
         *out.variance_mut() = variances;
         Ok(())
