@@ -38,6 +38,9 @@ pub(super) fn folds(rows: &[usize], count: usize, cx: &FitContext) -> Vec<Split>
 pub(super) struct Judgement {
     /// The summed squared error of the task means as predictions of the held-out outcomes.
     pub(super) squared_error: f64,
+    /// How far the task means are from which models did better on every held-out prompt: the variance over models of the errors of
+    /// their predictions, which an error that all models share has no part in. `None` with fewer than two outcomes.
+    pub(super) contrast_errors: Vec<Option<f64>>,
     /// The quality of the model that the task means choose for every held-out prompt; `None` where that model has no outcome.
     pub(super) utilities: Vec<Option<f64>>,
 }
@@ -53,19 +56,27 @@ pub(super) fn judge(set: &TrainingSet, points: &Matrix, split: &Split, labels: &
     let k = labels.iter().flatten().max().map_or(0, |&label| label as usize + 1);
     let means = TaskMeans::of(set.outcomes(), &split.learn, labels, k);
     let assigned = nearest(points, split, labels, k);
-    let mut judgement = Judgement { squared_error: 0.0, utilities: Vec::with_capacity(split.judge.len()) };
+    let held_out = split.judge.len();
+    let mut judgement = Judgement {
+        squared_error: 0.0,
+        contrast_errors: Vec::with_capacity(held_out),
+        utilities: Vec::with_capacity(held_out),
+    };
     for (&row, &task) in split.judge.iter().zip(&assigned) {
         let best = means.best(task);
         let mut utility = None;
+        let mut errors = Sums::default();
         for outcome in set.outcomes().row(row) {
             if let Some(prediction) = means.predict(task, outcome.model) {
                 let off = f64::from(outcome.quality - prediction);
                 judgement.squared_error += f64::from(outcome.weight) * off * off;
+                errors.add_value(f64::from(outcome.weight), off);
             }
             if Some(outcome.model) == best {
                 utility = Some(f64::from(outcome.quality));
             }
         }
+        judgement.contrast_errors.push((errors.count() > 1.0).then(|| errors.spread()));
         judgement.utilities.push(utility);
     }
     judgement
@@ -152,26 +163,35 @@ impl TaskMeans {
 /// A way to find tasks, as it did on held-out prompts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Candidate {
-    /// The utilities of all folds' held-out prompts, in the same order for every candidate.
+    /// What it is worth to every held-out prompt of all folds, in the same order for every candidate: less the contrast error.
+    contrasts: Vec<Option<f64>>,
+    /// The same by the quality of the model that is chosen, for outcomes of one model a prompt, which make no contrasts.
     utilities: Vec<Option<f64>>,
 }
 
 impl Candidate {
     /// Adds what `labels`, the task of every learning prompt of `split`, are worth to the held-out prompts; see [`judge`].
     pub(super) fn add(&mut self, set: &TrainingSet, points: &Matrix, split: &Split, labels: &[Option<u32>]) {
-        self.utilities.extend(judge(set, points, split, labels).utilities);
+        let judgement = judge(set, points, split, labels);
+        self.contrasts.extend(judgement.contrast_errors.iter().map(|error| error.map(|error| -error)));
+        self.utilities.extend(judgement.utilities);
     }
 
-    /// The mean of the known utilities; the lowest of all numbers without one.
-    fn mean(&self) -> f64 {
-        let known: Vec<f64> = self.utilities.iter().copied().flatten().collect();
+    /// What it is worth to every held-out prompt.
+    fn worths(&self) -> &[Option<f64>] {
+        if self.contrasts.iter().any(Option::is_some) { &self.contrasts } else { &self.utilities }
+    }
+
+    /// The mean of what is known of the worths; the lowest of all numbers if nothing is.
+    pub(super) fn mean(&self) -> f64 {
+        let known: Vec<f64> = self.worths().iter().copied().flatten().collect();
         if known.is_empty() { f64::NEG_INFINITY } else { known.iter().sum::<f64>() / known.len() as f64 }
     }
 
-    /// Whether this one's utility lies within one standard error of that of `best`: the error of the mean difference on the
+    /// Whether this one's worth lies within one standard error of that of `best`: the error of the mean difference on the
     /// prompts where both are known.
     fn is_near(&self, best: &Self) -> bool {
-        let pairs = best.utilities.iter().zip(&self.utilities);
+        let pairs = best.worths().iter().zip(self.worths());
         let differences: Vec<f64> = pairs.filter_map(|(&best, &own)| Some(best? - own?)).collect();
         let n = differences.len() as f64;
         let mean = differences.iter().sum::<f64>() / n.max(1.0);
@@ -180,7 +200,7 @@ impl Candidate {
     }
 }
 
-/// The position of the candidate to take, of `candidates` from the coarsest to the finest: the first whose utility lies within one
+/// The position of the candidate to take, of `candidates` from the coarsest to the finest: the first whose worth lies within one
 /// standard error of the highest (Breiman et al., Classification and Regression Trees, 1984). 0 without candidates.
 ///
 /// The error is that of the difference to the best on the same prompts, which is much smaller than that of either mean: most
@@ -188,9 +208,9 @@ impl Candidate {
 pub(super) fn choose(candidates: &[Candidate]) -> usize {
     let mut best: Option<(f64, &Candidate)> = None;
     for candidate in candidates {
-        let utility = candidate.mean();
-        if best.is_none_or(|(highest, _)| utility > highest) {
-            best = Some((utility, candidate));
+        let worth = candidate.mean();
+        if best.is_none_or(|(highest, _)| worth > highest) {
+            best = Some((worth, candidate));
         }
     }
     let Some((_, best)) = best else { return 0 };
@@ -207,7 +227,10 @@ mod tests {
 
     #[test]
     fn one_standard_error_decides_between_few_tasks_and_many() {
-        let candidate = |utilities: &[f64]| Candidate { utilities: utilities.iter().copied().map(Some).collect() };
+        let candidate = |utilities: &[f64]| Candidate {
+            contrasts: vec![None; utilities.len()],
+            utilities: utilities.iter().copied().map(Some).collect(),
+        };
         // 100 prompts; the second is better on 9 and worse on 4: mean 0.05, standard error 0.036. The third on 2 and 1: 0.01
         // and 0.017.
         let base = candidate(&[0.0; 100]);
@@ -221,7 +244,8 @@ mod tests {
         assert_eq!(choose(&[base.clone(), base.clone()]), 0);
         assert_eq!(choose(&[base, turn(8, 4), turn(9, 4), turn(2, 1)]), 1);
         // Nothing is known of any: the coarsest.
-        assert_eq!(choose(&vec![Candidate { utilities: vec![None; 5] }; 3]), 0);
+        let unknown = Candidate { contrasts: vec![None; 5], utilities: vec![None; 5] };
+        assert_eq!(choose(&vec![unknown; 3]), 0);
         assert_eq!(choose(&[]), 0);
     }
 
@@ -254,6 +278,11 @@ mod tests {
             let (right, one, none) = (of(&|row| Some(row as u32 % 2)), of(&|_| Some(0)), of(&|_| None));
             assert!(right.utilities.iter().all(|&utility| utility == Some(1.0)));
             assert!(right.squared_error < 0.2 * one.squared_error);
+            let error =
+                |judgement: &Judgement| judgement.contrast_errors.iter().map(|error| error.unwrap()).sum::<f64>();
+            // One task predicts p of one model and 1 - p of the other, whichever is right; off by 0.5 and -0.5 or, where the held-out part
+            // differs from the rest, by more in the mean.
+            assert!(error(&one) > 0.25 * 20.0 - 1e-3 && error(&right) < 0.05 * error(&one));
             assert_eq!(one.utilities, none.utilities);
             assert!((one.squared_error - none.squared_error).abs() < 1e-6);
         }

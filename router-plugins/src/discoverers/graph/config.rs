@@ -55,7 +55,7 @@ pub enum Resolution {
     Fixed(#[schemars(range(min = 0.0, max = 100_000.0))] f64),
     /// The one of these that serves held-out prompts best.
     Among(#[schemars(length(min = 1), inner(range(min = 0.0, max = 100_000.0)))] Vec<f64>),
-    /// Of [`AUTOMATIC`], by held-out prompts.
+    /// By held-out prompts.
     Automatic(Automatic),
 }
 
@@ -63,22 +63,22 @@ pub enum Resolution {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Automatic {
-    /// One for all prompts.
+    /// One for all prompts, from 1 on as fine as is worth it.
     Auto,
-    /// Coarse to fine, in every branch as fine as is worth it there.
+    /// Coarse to fine, in every branch as fine as is worth it there, by [`HIERARCHICAL`].
     Hierarchical,
 }
 
-/// The resolutions that `auto` and `hierarchical` choose from.
-pub const AUTOMATIC: [f64; 6] = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
+/// The resolutions that `hierarchical` cuts branches by.
+pub const HIERARCHICAL: [f64; 6] = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
 
 impl Resolution {
-    /// What there is to choose from, at least one.
-    pub(super) fn candidates(&self) -> &[f64] {
+    /// The resolutions that were given.
+    fn given(&self) -> &[f64] {
         match self {
             Self::Fixed(resolution) => std::slice::from_ref(resolution),
             Self::Among(resolutions) => resolutions,
-            Self::Automatic(_) => &AUTOMATIC,
+            Self::Automatic(_) => &[],
         }
     }
 }
@@ -118,9 +118,9 @@ pub struct GraphConfig {
     /// What communities maximize: `modularity` (default) or `cpm`.
     pub quality: Objective,
     /// The higher, the more and the smaller tasks. For `cpm` in units of the graph's density, the weight of all edges over
-    /// all pairs of prompts, so that 1 is a fair start for both. A number, a list to choose from by held-out prompts, `"auto"`
-    /// for the list 0.5, 1, 2, 4, 8, 16, or `"hierarchical"` for tasks that are split by one of these after the other where that
-    /// serves the held-out prompts of the branch. Default 1.
+    /// all pairs of prompts, so that 1 is a fair start for both. A number, a list to choose from by held-out prompts, `"auto"` (default)
+    /// for 1 or, where that serves held-out prompts better, 2, 4, 8 and so on, or `"hierarchical"` for tasks that are split by one of 0.5, 1,
+    /// 2, 4, 8, 16 after the other where that serves the held-out prompts of the branch.
     pub resolution: Resolution,
     /// Prompts that a task needs. Default 10.
     #[schemars(range(min = 1, max = 1_000_000))]
@@ -145,7 +145,7 @@ impl Default for GraphConfig {
             chance: Chance::Removed,
             edges: Edges::Joint,
             quality: Objective::Modularity,
-            resolution: Resolution::Fixed(1.0),
+            resolution: Resolution::Automatic(Automatic::Auto),
             minimum_size: 10,
             small: Small::Fold,
             search: Search::Automatic,
@@ -163,8 +163,8 @@ impl GraphConfig {
         if !(0.0..=1.0).contains(&self.agreement) {
             return out_of_range("agreement", &self.agreement, "at least 0 and at most 1");
         }
-        let resolutions = self.resolution.candidates();
-        if resolutions.is_empty() {
+        let resolutions = self.resolution.given();
+        if self.resolution == Resolution::Among(Vec::new()) {
             return out_of_range("resolution", &"[]", "a number, a list of at least one, \"auto\" or \"hierarchical\"");
         }
         if let Some(wrong) = resolutions.iter().find(|resolution| !resolution.is_finite() || **resolution < 0.0) {
@@ -180,7 +180,7 @@ impl PluginConfig for GraphConfig {
     const SOURCE: &'static str =
         "FineRouter, arXiv 2603.19415; Leiden: Traag et al. 2019; rank-biased overlap with ties: Corsi and Urbano 2024";
     const COST: &'static str = "O(n^2 (d + m D)) flops up to `exact_limit` prompts, D depths of the rankings, O(n log n (d + m D)) beyond, and O(n k log n) for Leiden; five fits of `estimator` besides; memory O(n (d + m D + k))";
-    const EXAMPLE: &'static str = "neighbors = 30\nagreement = 0.35\nresolution = 1.0\nminimum_size = 10\n";
+    const EXAMPLE: &'static str = "neighbors = 30\nagreement = 0.35\nresolution = \"auto\"\nminimum_size = 10\n";
 
     fn prepare(&mut self, registry: &Registry) -> Result<()> {
         self.estimator.as_mut().map_or(Ok(()), |estimator| estimator.prepare(registry))

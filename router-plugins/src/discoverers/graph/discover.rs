@@ -3,15 +3,21 @@
 use rayon::prelude::*;
 use router_core::prelude::*;
 
-use super::config::{Automatic, Edges, GraphConfig, Objective, Resolution};
+use super::config::{Automatic, Edges, GraphConfig, HIERARCHICAL, Objective, Resolution};
 use super::{hierarchical, small};
-use crate::discoverers::held_out::{Candidate, choose, folds};
+use crate::discoverers::held_out::{Candidate, Split, choose, folds};
 use crate::graph::csr::Symmetrization;
 use crate::graph::{Graph, Leiden, Quality, RankBiasedOverlap};
 use crate::neighbors::{NeighborIndex, Neighbors, dot, normalized};
 
 /// Folds that are held out in turn to choose the resolution.
 const FOLDS: usize = 3;
+/// Where `"auto"` begins, and what it comes to where nothing tells resolutions apart.
+const COARSEST: f64 = 1.0;
+/// Where it ends at the latest.
+const FINEST: f64 = 65_536.0;
+/// Resolutions in a row that are no better than the best before it gives up.
+const PATIENCE: usize = 2;
 
 pub(super) fn discover(config: &GraphConfig, set: &TrainingSet, cx: &FitContext) -> Result<TaskMap> {
     cx.check_cancelled()?;
@@ -20,11 +26,16 @@ pub(super) fn discover(config: &GraphConfig, set: &TrainingSet, cx: &FitContext)
     let one_for_all = |resolution| -> Result<TaskMap> {
         Ok(TaskMap::from_labels(&communities(config, resolution, &graph, "leiden", cx)?))
     };
-    let map = match (&config.resolution, config.resolution.candidates()) {
-        (_, []) => TaskMap::none(set.len()),
-        (Resolution::Automatic(Automatic::Hierarchical), all) => hierarchical::discover(config, all, set, &graph, cx)?,
-        (_, &[resolution]) => one_for_all(resolution)?,
-        (_, several) => one_for_all(choose_resolution(config, several, set, &graph, cx)?)?,
+    let map = match &config.resolution {
+        Resolution::Fixed(resolution) => one_for_all(*resolution)?,
+        Resolution::Among(resolutions) => match resolutions.as_slice() {
+            &[resolution] => one_for_all(resolution)?,
+            several => one_for_all(choose_among(config, several, set, &graph, cx)?)?,
+        },
+        Resolution::Automatic(Automatic::Auto) => one_for_all(choose_from_one_on(config, set, &graph, cx)?)?,
+        Resolution::Automatic(Automatic::Hierarchical) => {
+            hierarchical::discover(config, &HIERARCHICAL, set, &graph, cx)?
+        }
     };
     bar.message(&format!("{} tasks", map.count()));
     Ok(map)
@@ -62,9 +73,42 @@ pub(super) fn communities_at(
     Ok(small::settle(graph, &partition.labels, config.minimum_size, config.small))
 }
 
-/// The lowest resolution that serves held-out prompts about as well as the best. The graph is not built again: tasks are found among the nodes that are not
+/// Prompts that are held out to judge resolutions by. The graph is not built again: tasks are found among the nodes that are not
 /// held out and the edges between them, whose weights no held-out outcome is in, unless an estimator's expectations have learned from it.
-fn choose_resolution(
+struct HeldOut<'a> {
+    config: &'a GraphConfig,
+    set: &'a TrainingSet,
+    cx: &'a FitContext,
+    points: Matrix,
+    folds: Vec<(Split, Graph)>,
+}
+
+impl<'a> HeldOut<'a> {
+    fn new(config: &'a GraphConfig, set: &'a TrainingSet, graph: &Graph, cx: &'a FitContext) -> Self {
+        let all: Vec<usize> = (0..set.len()).collect();
+        let with_graph = |split: Split| {
+            let part = graph.induced(&split.learn);
+            (split, part)
+        };
+        let folds = folds(&all, FOLDS, cx).into_iter().map(with_graph).collect();
+        Self { config, set, cx, points: normalized(set.embeddings()), folds }
+    }
+
+    /// What the tasks of `resolution` are worth.
+    fn judge(&self, resolution: f64) -> Result<Candidate> {
+        let mut candidate = Candidate::default();
+        for (fold, (split, part)) in self.folds.iter().enumerate() {
+            self.cx.check_cancelled()?;
+            let purpose = format!("leiden {fold} {resolution}");
+            let labels = communities(self.config, resolution, part, &purpose, self.cx)?;
+            candidate.add(self.set, &self.points, split, &labels);
+        }
+        Ok(candidate)
+    }
+}
+
+/// The lowest of `resolutions` that serves held-out prompts about as well as the best.
+fn choose_among(
     config: &GraphConfig,
     resolutions: &[f64],
     set: &TrainingSet,
@@ -73,20 +117,37 @@ fn choose_resolution(
 ) -> Result<f64> {
     let mut resolutions = resolutions.to_vec();
     resolutions.sort_by(f64::total_cmp);
-    let points = normalized(set.embeddings());
-    let mut candidates = vec![Candidate::default(); resolutions.len()];
-    let all: Vec<usize> = (0..set.len()).collect();
-    let bar = cx.begin("choosing the resolution", Some((FOLDS * resolutions.len()) as u64));
-    for (fold, split) in folds(&all, FOLDS, cx).into_iter().enumerate() {
-        let part = graph.induced(&split.learn);
-        for (candidate, &resolution) in candidates.iter_mut().zip(&resolutions) {
-            cx.check_cancelled()?;
-            let labels = communities(config, resolution, &part, &format!("leiden {fold} {resolution}"), cx)?;
-            candidate.add(set, &points, &split, &labels);
-            bar.advance(1);
-        }
+    let held_out = HeldOut::new(config, set, graph, cx);
+    let bar = cx.begin("choosing the resolution", Some(resolutions.len() as u64));
+    let mut candidates = Vec::with_capacity(resolutions.len());
+    for &resolution in &resolutions {
+        candidates.push(held_out.judge(resolution)?);
+        bar.advance(1);
     }
-    Ok(resolutions.get(choose(&candidates)).copied().unwrap_or(1.0))
+    Ok(resolutions.get(choose(&candidates)).copied().unwrap_or(COARSEST))
+}
+
+/// The same of [`COARSEST`] and, each twice the one before, as many more as it takes until [`PATIENCE`] in a row do not beat the best.
+fn choose_from_one_on(config: &GraphConfig, set: &TrainingSet, graph: &Graph, cx: &FitContext) -> Result<f64> {
+    let held_out = HeldOut::new(config, set, graph, cx);
+    let bar = cx.begin("choosing the resolution", None);
+    let (mut candidates, mut resolutions) = (Vec::new(), Vec::new());
+    let (mut best, mut since) = (f64::NEG_INFINITY, 0);
+    let mut resolution = COARSEST;
+    while since < PATIENCE && resolution <= FINEST {
+        let candidate = held_out.judge(resolution)?;
+        let worth = candidate.mean();
+        if worth > best {
+            (best, since) = (worth, 0);
+        } else {
+            since += 1;
+        }
+        candidates.push(candidate);
+        resolutions.push(resolution);
+        resolution *= 2.0;
+        bar.advance(1);
+    }
+    Ok(resolutions.get(choose(&candidates)).copied().unwrap_or(COARSEST))
 }
 
 /// The weight of all edges over all pairs of nodes.

@@ -23,11 +23,16 @@
 //!
 //! # How the resolution is chosen
 //!
-//! With several resolutions to choose from, or `resolution = "auto"`, prompts are held out in three folds. The graph is built
+//! With `resolution = "auto"`, the default, or several to choose from, prompts are held out in three folds. The graph is built
 //! once; the communities of the nodes that are not held out, by the edges between them, are the tasks of a resolution. A held-out
-//! prompt goes to the task of the nearest center of embeddings and gets the model of that task's highest mean quality (pulled to
-//! the mean over all prompts as if by 10 outcomes). The lowest resolution is taken whose quality lies within one standard error, of the paired
-//! difference, of the highest: a task has to earn its place. `minimum_size` is the evidence that a task needs to exist at all.
+//! prompt goes to the task of the nearest center of embeddings, whose mean qualities, pulled to those over all prompts by empirical Bayes,
+//! predict its outcomes. What counts is which models did better than others: the variance over models of the errors of
+//! prediction. (With outcomes of one model a prompt, the quality of the model that the means choose.) The lowest resolution is taken
+//! whose error lies within one standard error, of the paired
+//! difference, of the lowest: a task has to earn its place. `minimum_size` is the evidence that a task needs to exist at all.
+//!
+//! `"auto"` begins at 1, where the parts of a graph are those that chance would not make, and doubles until two in a row are no better
+//! than the best. Modularity at 1 finds some dozens of tasks however many there are (its resolution limit: Fortunato and Barthelemy, PNAS 2007).
 //!
 //! # Tasks within tasks
 //!
@@ -48,8 +53,8 @@
 //!
 //! With n prompts, d dimensions, m models and D depths (at most m - 1, m D at most about 2,000): the neighbors cost
 //! n^2 (d + m D) flops as blocked matrix products (two to three seconds of processor time for 20,000 prompts; beyond
-//! `exact_limit` a navigable small-world graph takes O(n log n (d + m D))), Leiden O(n k log n), once, 3 times for each of
-//! several resolutions, or at most that for every level of the tree. An `estimator` costs five fits and n estimates besides, and m stands for m D. Memory is O(n (d + m D + k)), never n x n.
+//! `exact_limit` a navigable small-world graph takes O(n log n (d + m D))), Leiden O(n k log n), once, 3 times (on two thirds of the nodes) for each of
+//! several resolutions and for at least three of `"auto"`, or at most that for every level of the tree. An `estimator` costs five fits and n estimates besides, and m stands for m D. Memory is O(n (d + m D + k)), never n x n.
 //!
 //! # When to choose it
 //!
@@ -64,7 +69,7 @@ mod expected;
 mod hierarchical;
 mod small;
 
-pub use config::{AUTOMATIC, Automatic, Edges, GraphConfig, Objective, Resolution, Small};
+pub use config::{Automatic, Edges, GraphConfig, HIERARCHICAL, Objective, Resolution, Small};
 pub(super) use discover::prompt_graph;
 pub use expected::Expectations;
 

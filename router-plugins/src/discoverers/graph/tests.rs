@@ -267,7 +267,7 @@ fn a_hierarchy_is_as_fine_as_each_branch_deserves() {
     assert_eq!(tree.nodes(), 4);
     assert_eq!((tree.parent(task(0)), tree.parent(task(1)), tree.parent(task(2))), (Some(3), Some(3), None));
     // No single resolution gives these tasks: one that cuts the first branch cuts the second.
-    for resolution in AUTOMATIC {
+    for resolution in HIERARCHICAL {
         assert!(!agrees(&discover(&with(resolution.into()), &set), &expected), "{resolution}");
     }
     // Without what the split was for, there is none; without anything to tell apart, one task.

@@ -10,8 +10,8 @@
 //!
 //! With `selection = "outcomes"`, prompts are held out in three folds. The eigenvectors of the graph of the others give the
 //! tasks for every k of 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64 up to `maximum_tasks`; every held-out prompt goes to the task of the
-//! nearest center and gets the model of that task's highest mean quality. The smallest k is taken whose quality lies within one
-//! standard error, of the paired difference, of the highest. With `selection = "eigengap"`, k is where the gap to the next
+//! nearest center, whose mean qualities predict which models do better than others, as in [`graph`](crate::discoverers::graph). The smallest k
+//! is taken whose error lies within one standard error, of the paired difference, of the lowest. With `selection = "eigengap"`, k is where the gap to the next
 //! eigenvalue is largest (von Luxburg, A tutorial on spectral clustering, Statistics and Computing 17, 2007): no outcome beyond those in
 //! the graph is looked at, and tasks that hang together loosely count as one.
 //!

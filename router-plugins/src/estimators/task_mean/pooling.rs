@@ -19,7 +19,11 @@ pub(crate) struct Sums {
 impl Sums {
     /// Adds an outcome.
     pub(crate) fn add(&mut self, outcome: &Outcome) {
-        let (weight, quality) = (f64::from(outcome.weight), f64::from(outcome.quality));
+        self.add_value(f64::from(outcome.weight), f64::from(outcome.quality));
+    }
+
+    /// Adds a number that is not an outcome's quality.
+    pub(crate) fn add_value(&mut self, weight: f64, quality: f64) {
         self.weight += weight;
         self.squared_weight += weight * weight;
         self.quality += weight * quality;
@@ -43,7 +47,7 @@ impl Sums {
     }
 
     /// Mean squared distance from the mean.
-    fn spread(&self) -> f64 {
+    pub(crate) fn spread(&self) -> f64 {
         if self.weight > 0.0 { (self.squared_quality / self.weight - self.mean() * self.mean()).max(0.0) } else { 0.0 }
     }
 }
