@@ -188,15 +188,15 @@ impl Candidate {
         if known.is_empty() { f64::NEG_INFINITY } else { known.iter().sum::<f64>() / known.len() as f64 }
     }
 
-    /// Whether this one's worth lies within one standard error of that of `best`: the error of the mean difference on the
+    /// Whether this one's worth lies within `errors` standard errors of that of `best`: the error of the mean difference on the
     /// prompts where both are known.
-    fn is_near(&self, best: &Self) -> bool {
+    fn is_near(&self, best: &Self, errors: f64) -> bool {
         let pairs = best.worths().iter().zip(self.worths());
         let differences: Vec<f64> = pairs.filter_map(|(&best, &own)| Some(best? - own?)).collect();
         let n = differences.len() as f64;
         let mean = differences.iter().sum::<f64>() / n.max(1.0);
         let squares = differences.iter().map(|difference| (difference - mean).powi(2)).sum::<f64>();
-        mean <= (squares / (n - 1.0).max(1.0) / n.max(1.0)).sqrt()
+        mean <= errors * (squares / (n - 1.0).max(1.0) / n.max(1.0)).sqrt()
     }
 }
 
@@ -206,6 +206,11 @@ impl Candidate {
 /// The error is that of the difference to the best on the same prompts, which is much smaller than that of either mean: most
 /// prompts get the same model from both.
 pub(super) fn choose(candidates: &[Candidate]) -> usize {
+    choose_within(candidates, 1.0)
+}
+
+/// The same with `errors` standard errors in the place of one.
+pub(super) fn choose_within(candidates: &[Candidate], errors: f64) -> usize {
     let mut best: Option<(f64, &Candidate)> = None;
     for candidate in candidates {
         let worth = candidate.mean();
@@ -214,7 +219,7 @@ pub(super) fn choose(candidates: &[Candidate]) -> usize {
         }
     }
     let Some((_, best)) = best else { return 0 };
-    candidates.iter().position(|candidate| candidate.is_near(best)).unwrap_or(0)
+    candidates.iter().position(|candidate| candidate.is_near(best, errors)).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -240,6 +245,8 @@ mod tests {
             candidate(&(0..100).map(of).collect::<Vec<_>>())
         };
         assert_eq!(choose(&[base.clone(), turn(9, 4)]), 1);
+        assert_eq!(choose_within(&[base.clone(), turn(9, 4)], 2.0), 0);
+        assert_eq!(choose_within(&[base.clone(), turn(12, 3)], 2.0), 1);
         assert_eq!(choose(&[base.clone(), turn(2, 1)]), 0);
         assert_eq!(choose(&[base.clone(), base.clone()]), 0);
         assert_eq!(choose(&[base, turn(8, 4), turn(9, 4), turn(2, 1)]), 1);

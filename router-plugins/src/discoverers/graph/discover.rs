@@ -5,7 +5,7 @@ use router_core::prelude::*;
 
 use super::config::{Automatic, Edges, GraphConfig, HIERARCHICAL, Objective, Resolution};
 use super::{hierarchical, small};
-use crate::discoverers::held_out::{Candidate, Split, choose, folds};
+use crate::discoverers::held_out::{Candidate, Split, choose, choose_within, folds};
 use crate::graph::csr::Symmetrization;
 use crate::graph::{Graph, Leiden, Quality, RankBiasedOverlap};
 use crate::neighbors::{NeighborIndex, Neighbors, dot, normalized};
@@ -16,6 +16,8 @@ const FOLDS: usize = 3;
 const COARSEST: f64 = 1.0;
 /// Where it ends at the latest.
 const FINEST: f64 = 65_536.0;
+/// Standard errors by which it has to be worth more to be finer: twice those of a list, as nobody asked for fine tasks.
+const ERRORS: f64 = 2.0;
 /// Resolutions in a row that are no better than the best before it gives up.
 const PATIENCE: usize = 2;
 
@@ -127,7 +129,7 @@ fn choose_among(
     Ok(resolutions.get(choose(&candidates)).copied().unwrap_or(COARSEST))
 }
 
-/// The same of [`COARSEST`] and, each twice the one before, as many more as it takes until [`PATIENCE`] in a row do not beat the best.
+/// The lowest that comes within [`ERRORS`] standard errors of the best, of [`COARSEST`] and, each twice the one before, as many more as it takes until [`PATIENCE`] in a row do not beat the best.
 fn choose_from_one_on(config: &GraphConfig, set: &TrainingSet, graph: &Graph, cx: &FitContext) -> Result<f64> {
     let held_out = HeldOut::new(config, set, graph, cx);
     let bar = cx.begin("choosing the resolution", None);
@@ -147,7 +149,7 @@ fn choose_from_one_on(config: &GraphConfig, set: &TrainingSet, graph: &Graph, cx
         resolution *= 2.0;
         bar.advance(1);
     }
-    Ok(resolutions.get(choose(&candidates)).copied().unwrap_or(COARSEST))
+    Ok(resolutions.get(choose_within(&candidates, ERRORS)).copied().unwrap_or(COARSEST))
 }
 
 /// The weight of all edges over all pairs of nodes.

@@ -29,7 +29,7 @@
 //! predict its outcomes. What counts is which models did better than others: the variance over models of the errors of
 //! prediction. (With outcomes of one model a prompt, the quality of the model that the means choose.) The lowest resolution is taken
 //! whose error lies within one standard error, of the paired
-//! difference, of the lowest: a task has to earn its place. `minimum_size` is the evidence that a task needs to exist at all.
+//! difference, of the lowest, two with `"auto"`: a task has to earn its place. `minimum_size` is the evidence that a task needs to exist at all.
 //!
 //! `"auto"` begins at 1, where the parts of a graph are those that chance would not make, and doubles until two in a row are no better
 //! than the best. Modularity at 1 finds some dozens of tasks however many there are (its resolution limit: Fortunato and Barthelemy, PNAS 2007).

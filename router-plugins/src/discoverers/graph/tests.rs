@@ -229,6 +229,43 @@ fn the_resolution_is_the_coarsest_that_serves_held_out_prompts() {
     assert_eq!(at(1), at(2));
 }
 
+#[test]
+fn from_one_on_tasks_are_as_fine_as_they_are_many() {
+    // Sixty-four wordings, near each other by fours and by sixteens; the next wording wants another model.
+    let (n, d) = (64 * 40, 24);
+    let mut stream = Seed::root(5).stream("many");
+    let mut draw = |scale: f32| -> Vec<f32> { (0..d).map(|_| scale * stream.random_range(-1.0f32..1.0)).collect() };
+    let levels: [Vec<Vec<f32>>; 3] =
+        [(4, 1.0), (16, 0.8), (64, 0.8)].map(|(count, scale)| (0..count).map(|_| draw(scale)).collect());
+    let wording: Vec<u32> = (0..n).map(|row| row as u32 % 64).collect();
+    let mut embeddings = Matrix::zeros(n, d);
+    for (row, &wording) in wording.iter().enumerate() {
+        let (wording, noise) = (wording as usize, draw(0.8));
+        let [first, second, third] = &levels;
+        for col in 0..d {
+            let center = first[wording / 16][col] + second[wording / 4][col] + third[wording][col];
+            embeddings.set(row, col, center + noise[col]);
+        }
+    }
+    let mut stream = Seed::root(5).stream("outcomes");
+    let mut outcomes = |able: Option<usize>| -> Vec<Outcome> {
+        let chance = |model: usize| if able == Some(model) { 0.9 } else { 0.4 };
+        (0..4).map(|model| Outcome::new(model, f32::from(u8::from(stream.random::<f64>() < chance(model))))).collect()
+    };
+    let different = wording.iter().map(|&wording| outcomes(Some(wording as usize % 4))).collect();
+    let alike = wording.iter().map(|_| outcomes(None)).collect();
+    let config = GraphConfig { agreement: 0.0, neighbors: 20, ..GraphConfig::default() };
+    let one = GraphConfig { resolution: 1.0.into(), ..config.clone() };
+    let set = training_set(embeddings.clone(), 4, different);
+    let agrees = |map: &TaskMap| adjusted_rand_index(&labels(map), &wording).unwrap();
+    let (fine, coarse) = (discover(&config, &set), discover(&one, &set));
+    assert!(coarse.count() < 32 && agrees(&coarse) < 0.6, "{} tasks, {}", coarse.count(), agrees(&coarse));
+    assert!(agrees(&fine) > 0.9, "{} tasks, {}", fine.count(), agrees(&fine));
+    // Where all models do as well on all wordings, nothing finer than 1 earns its place.
+    let set = training_set(embeddings, 4, alike);
+    assert_eq!(discover(&config, &set).assignments(), discover(&one, &set).assignments());
+}
+
 /// Two branches of two wordings each; `able` is the one model that can do a wording.
 fn nested(able: [usize; 4]) -> (TrainingSet, Vec<u32>) {
     let mut stream = Seed::root(4).stream("nested");
