@@ -73,7 +73,7 @@ def main(prompts=20_000, rounds=3):
     }
     jobs = [
         lambda: clocked(points, communities),
-        lambda: by_us("graph", prompts, {"agreement": 0.0}),
+        lambda: by_us("graph", prompts, {"agreement": 0.0, "resolution": 1.0}),
         lambda: by_us("graph", prompts, {}),
         lambda: clocked(points, clusters),
         lambda: by_us("kmeans", prompts, {"k": TASKS, "restarts": 4}),

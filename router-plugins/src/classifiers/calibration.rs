@@ -47,7 +47,7 @@ pub(super) fn split(
 }
 
 /// What assigning each held-out prompt gains, as the held-in rows know it; `classify` gives the most likely task of held-out
-/// prompt `at` and its confidence.
+/// prompt `at` and its confidence, and is called once for each.
 pub(super) fn gains(
     set: &TrainingSet,
     tasks: &Tasks,

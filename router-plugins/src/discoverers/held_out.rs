@@ -53,7 +53,8 @@ pub(super) struct Judgement {
 /// as well on one task as on another is pooled, or else the noise of many such models would outweigh what few others tell. The
 /// model is chosen as the task profiles would, by means pulled as if by 10 outcomes. O(n k d).
 pub(super) fn judge(set: &TrainingSet, points: &Matrix, split: &Split, labels: &[Option<u32>]) -> Judgement {
-    let k = labels.iter().flatten().max().map_or(0, |&label| label as usize + 1);
+    let (labels, k) = &without_gaps(labels);
+    let (labels, k) = (labels.as_slice(), *k);
     let means = TaskMeans::of(set.outcomes(), &split.learn, labels, k);
     let assigned = nearest(points, split, labels, k);
     let held_out = split.judge.len();
@@ -82,9 +83,18 @@ pub(super) fn judge(set: &TrainingSet, points: &Matrix, split: &Split, labels: &
     judgement
 }
 
+/// The labels numbered by their order, and how many there are: a number that nobody has would be one more task, without prompts.
+fn without_gaps(labels: &[Option<u32>]) -> (Vec<Option<u32>>, usize) {
+    let mut present: Vec<u32> = labels.iter().copied().flatten().collect();
+    present.sort_unstable();
+    present.dedup();
+    let number = |label: u32| present.binary_search(&label).ok().map(|at| at as u32);
+    (labels.iter().map(|label| label.and_then(number)).collect(), present.len())
+}
+
 /// The task of every held-out prompt; where there is no task, number 0, whose means are those over all.
 fn nearest(points: &Matrix, split: &Split, labels: &[Option<u32>], k: usize) -> Vec<usize> {
-    if k == 0 {
+    if k == 0 || points.cols() == 0 {
         return vec![0; split.judge.len()];
     }
     let labelled: Vec<(usize, u32)> =
@@ -129,7 +139,8 @@ impl TaskMeans {
             let shrinkage = empirical_bayes(of_tasks);
             for (task, sums) in of_tasks.iter().enumerate() {
                 let pulled = |weight: f64, shrinkage: f64| {
-                    (weight * sums.mean() + shrinkage * of_all.mean()) / (weight + shrinkage).max(f64::MIN_POSITIVE)
+                    let total = weight + shrinkage;
+                    if total > 0.0 { (weight * sums.mean() + shrinkage * of_all.mean()) / total } else { of_all.mean() }
                 };
                 means.set(task, model, pulled(sums.weight(), SHRINKAGE) as f32);
                 predictions.set(task, model, pulled(sums.count(), shrinkage) as f32);
@@ -163,7 +174,7 @@ impl TaskMeans {
 /// A way to find tasks, as it did on held-out prompts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Candidate {
-    /// What it is worth to every held-out prompt of all folds, in the same order for every candidate: less the contrast error.
+    /// What it is worth to every held-out prompt of all folds, in the same order for every candidate: the contrast error, negated.
     contrasts: Vec<Option<f64>>,
     /// The same by the quality of the model that is chosen, for outcomes of one model a prompt, which make no contrasts.
     utilities: Vec<Option<f64>>,
@@ -177,9 +188,11 @@ impl Candidate {
         self.utilities.extend(judgement.utilities);
     }
 
-    /// What it is worth to every held-out prompt.
+    /// What it is worth to every held-out prompt: by contrasts, if at least half of the prompts make them. It depends on the prompts alone, so
+    /// that all candidates are asked the same.
     fn worths(&self) -> &[Option<f64>] {
-        if self.contrasts.iter().any(Option::is_some) { &self.contrasts } else { &self.utilities }
+        let known = self.contrasts.iter().flatten().count();
+        if 2 * known >= self.contrasts.len().max(1) { &self.contrasts } else { &self.utilities }
     }
 
     /// The mean of what is known of the worths; the lowest of all numbers if nothing is.
@@ -193,18 +206,22 @@ impl Candidate {
     fn is_near(&self, best: &Self, errors: f64) -> bool {
         let pairs = best.worths().iter().zip(self.worths());
         let differences: Vec<f64> = pairs.filter_map(|(&best, &own)| Some(best? - own?)).collect();
+        // One difference says nothing of its error.
+        if differences.len() < 2 {
+            return true;
+        }
         let n = differences.len() as f64;
-        let mean = differences.iter().sum::<f64>() / n.max(1.0);
+        let mean = differences.iter().sum::<f64>() / n;
         let squares = differences.iter().map(|difference| (difference - mean).powi(2)).sum::<f64>();
-        mean <= errors * (squares / (n - 1.0).max(1.0) / n.max(1.0)).sqrt()
+        mean <= errors * (squares / (n - 1.0) / n).sqrt()
     }
 }
 
 /// The position of the candidate to take, of `candidates` from the coarsest to the finest: the first whose worth lies within one
 /// standard error of the highest (Breiman et al., Classification and Regression Trees, 1984). 0 without candidates.
 ///
-/// The error is that of the difference to the best on the same prompts, which is much smaller than that of either mean: most
-/// prompts get the same model from both.
+/// The error is that of the difference to the best on the same prompts, which is much smaller than that of either mean: both are
+/// judged by the same outcomes.
 pub(super) fn choose(candidates: &[Candidate]) -> usize {
     choose_within(candidates, 1.0)
 }
@@ -254,6 +271,32 @@ mod tests {
         let unknown = Candidate { contrasts: vec![None; 5], utilities: vec![None; 5] };
         assert_eq!(choose(&vec![unknown; 3]), 0);
         assert_eq!(choose(&[]), 0);
+    }
+
+    #[test]
+    fn a_few_contrasts_do_not_speak_for_all_prompts() {
+        let candidate = |contrast: f64, utility: f64| Candidate {
+            contrasts: (0..10).map(|at| (at == 0).then_some(contrast)).collect(),
+            utilities: vec![Some(utility); 10],
+        };
+        // By its one contrast the second would be better; by what it is worth to the others it is not.
+        assert_eq!(choose(&[candidate(-1.0, 0.5), candidate(0.0, 0.5)]), 0);
+        assert_eq!(choose(&[candidate(0.0, 0.5), candidate(-1.0, 0.6)]), 1);
+        // One difference has no error to hold it against.
+        let one = |worth: f64| Candidate { contrasts: vec![Some(worth)], utilities: vec![None] };
+        assert_eq!(choose(&[one(0.0), one(1.0)]), 0);
+    }
+
+    #[test]
+    fn labels_may_have_gaps_and_embeddings_no_numbers() {
+        assert_eq!(without_gaps(&[Some(9), None, Some(4), Some(9)]), (vec![Some(1), None, Some(0), Some(1)], 2));
+        let prompts = (0..4).map(|row| Prompt::new(row.to_string(), "x")).collect();
+        let pool = ModelPool::new(vec![Model::new("a"), Model::new("b")]).unwrap();
+        let rows = (0..4).map(|row| vec![Outcome::new(0, 1.0), Outcome::new(1, (row % 2) as f32)]).collect();
+        let dataset = Dataset::new("d", prompts, pool, Outcomes::from_rows(2, rows).unwrap()).unwrap();
+        let set = TrainingSet::new(Arc::new(dataset), Arc::new(Matrix::zeros(4, 0))).unwrap();
+        let split = Split { learn: vec![0, 1], judge: vec![2, 3] };
+        assert_eq!(judge(&set, &Matrix::zeros(4, 0), &split, &[Some(7), Some(7)]).utilities, [Some(1.0), Some(1.0)]);
     }
 
     #[test]

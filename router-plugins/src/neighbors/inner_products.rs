@@ -1,7 +1,8 @@
 //! Inner products of a few queries with many points, read as they lie in memory.
 //!
 //! A general matrix product lays out all points anew at every call; for a single query that takes ten times as long as to multiply them. Here
-//! every pair of rows is multiplied along its length, and for many queries this is about as fast as the general product.
+//! every pair of rows is multiplied along its length, and for many queries this is about as fast as the general product. A processor without fused
+//! multiplication and addition (x86 before 2013) computes each of them in software, slowly, to the same bits.
 #![allow(clippy::indexing_slicing, reason = "rows are cut to one length before their numbers are indexed")]
 #![allow(clippy::inline_always, reason = "what is called instead of inlined is compiled for the narrowest vectors")]
 #![allow(clippy::needless_range_loop, reason = "closures, iterators' too, are compiled for the narrowest vectors")]
@@ -119,7 +120,8 @@ fn in_registers<S: Simd, const Q: usize, const P: usize>(
     whole: usize,
 ) -> [[f32; P]; Q] {
     let steps = whole / LANES;
-    let (mut of_queries, mut of_points): ([&[S::f32s]; Q], [&[S::f32s]; P]) = ([&[]; Q], [&[]; P]);
+    let mut of_queries: [&[S::f32s]; Q] = [&[]; Q];
+    let mut of_points: [&[S::f32s]; P] = [&[]; P];
     for of in 0..Q {
         of_queries[of] = &S::as_simd_f32s(&queries[of][..whole]).0[..steps];
     }

@@ -2,7 +2,8 @@
 //!
 //! A general matrix product lays out its operands anew at every call, which for one prompt costs more than the product, and may
 //! add up in another order for one row than for many. Here weights stand in panels of as many outputs as two vector registers hold,
-//! input by input, and a call only reads them.
+//! input by input, and a call only reads them. A processor without fused multiplication and addition (x86 before 2013) computes each
+//! of them in software, slowly, to the same bits.
 #![allow(clippy::indexing_slicing, reason = "rows and panels are cut to one length before their numbers are indexed")]
 #![allow(clippy::inline_always, reason = "what is called instead of inlined is compiled for the narrowest vectors")]
 #![allow(clippy::needless_range_loop, reason = "closures, iterators' too, are compiled for the narrowest vectors")]

@@ -72,12 +72,27 @@ fn target<'a>(root: &'a Value, property: &'a Value) -> &'a Value {
     }
 }
 
+/// What `property` may be, past `$ref`: the branches that are not `null`, or itself.
+fn alternatives<'a>(root: &'a Value, property: &'a Value) -> Vec<&'a Value> {
+    let reference = property.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix('#'));
+    let property = reference.and_then(|pointer| root.pointer(pointer)).unwrap_or(property);
+    match property.get("anyOf").and_then(Value::as_array) {
+        Some(branches) => branches.iter().filter(|branch| !is_null(branch)).collect(),
+        None => vec![property],
+    }
+}
+
 fn is_null(schema: &Value) -> bool {
     schema.get("type").and_then(Value::as_str) == Some("null")
 }
 
 /// The type in words, and whether the parameter may be left out to mean nothing.
 fn kind(root: &Value, property: &Value) -> (String, bool) {
+    let alternatives = alternatives(root, property);
+    if alternatives.len() > 1 {
+        let kinds: Vec<String> = alternatives.into_iter().map(|alternative| kind(root, alternative).0).collect();
+        return (kinds.join(" or "), false);
+    }
     let target = target(root, property);
     let choices: Vec<String> = match (target.get("enum"), target.get("oneOf")) {
         (Some(Value::Array(values)), _) => values.iter().map(shown).collect(),

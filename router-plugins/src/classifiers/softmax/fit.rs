@@ -41,8 +41,7 @@ pub(super) fn fit(
         temperature = best_temperature(&labelled);
         if given.is_none() {
             let judge = scaling.classifier(&parameters, count, temperature, ASSIGN_ALL)?;
-            threshold =
-                best_threshold(gains(set, tasks, &held_in, &held_out, |at| judge.probabilities(logits.row_mut(at)))?);
+            threshold = best_threshold(gains(set, tasks, &held_in, &held_out, |at| judge.softmax(logits.row_mut(at)))?);
         }
         start = Some(parameters);
     }

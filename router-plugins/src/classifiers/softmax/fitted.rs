@@ -55,9 +55,9 @@ impl SoftmaxClassifier {
         self.panels.affine(embeddings, &self.biases, out);
     }
 
-    /// Turns the logits of one embedding into its softmax over the tasks, and gives the most likely task (ties to the lowest) and its
-    /// probability. There is at least one task.
-    pub(super) fn probabilities(&self, logits: &mut [f32]) -> (usize, f32) {
+    /// Turns the logits of one embedding, in place, into its softmax over the tasks, and gives the most likely task (ties to the
+    /// lowest) and its probability. There is at least one task.
+    pub(super) fn softmax(&self, logits: &mut [f32]) -> (usize, f32) {
         softmax(logits, self.temperature)
     }
 }
@@ -86,7 +86,7 @@ impl FittedClassifier for SoftmaxClassifier {
         self.write_logits(embeddings, out.probabilities_mut());
         for row in 0..embeddings.rows() {
             let (probabilities, assigned) = out.row_mut(row);
-            let likely = self.probabilities(probabilities);
+            let likely = self.softmax(probabilities);
             assign(likely, self.threshold, probabilities, assigned);
         }
         Ok(())

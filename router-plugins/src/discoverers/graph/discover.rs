@@ -146,6 +146,9 @@ fn choose_from_one_on(config: &GraphConfig, set: &TrainingSet, graph: &Graph, cx
         }
         candidates.push(candidate);
         resolutions.push(resolution);
+        if !worth.is_finite() {
+            break; // Nothing tells resolutions apart.
+        }
         resolution *= 2.0;
         bar.advance(1);
     }

@@ -27,11 +27,11 @@
 //! once; the communities of the nodes that are not held out, by the edges between them, are the tasks of a resolution. A held-out
 //! prompt goes to the task of the nearest center of embeddings, whose mean qualities, pulled to those over all prompts by empirical Bayes,
 //! predict its outcomes. What counts is which models did better than others: the variance over models of the errors of
-//! prediction. (With outcomes of one model a prompt, the quality of the model that the means choose.) The lowest resolution is taken
+//! prediction. (Where less than half of the prompts have outcomes of several models, the quality of the model that the means choose.) The lowest resolution is taken
 //! whose error lies within one standard error, of the paired
 //! difference, of the lowest, two with `"auto"`: a task has to earn its place. `minimum_size` is the evidence that a task needs to exist at all.
 //!
-//! `"auto"` begins at 1, where the parts of a graph are those that chance would not make, and doubles until two in a row are no better
+//! `"auto"` begins at 1, where parts hold more weight than chance would give them (or, for `cpm`, are as dense as the graph), and doubles until two in a row are no better
 //! than the best. Modularity at 1 finds some dozens of tasks however many there are (its resolution limit: Fortunato and Barthelemy, PNAS 2007).
 //!
 //! # Tasks within tasks
