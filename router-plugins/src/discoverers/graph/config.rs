@@ -179,7 +179,7 @@ impl PluginConfig for GraphConfig {
     const SUMMARY: &'static str = "Communities of prompts that read alike and rank the models alike";
     const SOURCE: &'static str =
         "FineRouter, arXiv 2603.19415; Leiden: Traag et al. 2019; rank-biased overlap with ties: Corsi and Urbano 2024";
-    const COST: &'static str = "O(n^2 (d + m D)) flops up to `exact_limit` prompts, D depths of the rankings, O(n log n (d + m D)) beyond, and O(n k log n) for Leiden, once, and 3 times on two thirds of the prompts for each resolution that is tried (3 to 17 by default); five fits of `estimator` besides; memory O(n (d + m D + k))";
+    const COST: &'static str = "O(n^2 (d + m D)) flops up to `exact_limit` prompts, D depths of the rankings, O(n log n (d + m D)) beyond, and O(n k log n) for Leiden, once, and 1 to 3 times on two thirds of the prompts for each resolution that is tried (3 to 17 by default); five fits of `estimator` besides; memory O(n (d + m D + k))";
     const EXAMPLE: &'static str = "neighbors = 30\nagreement = 0.35\nresolution = \"auto\"\nminimum_size = 10\n";
 
     fn prepare(&mut self, registry: &Registry) -> Result<()> {

@@ -12,6 +12,8 @@ use crate::neighbors::{NeighborIndex, Neighbors, dot, normalized};
 
 /// Folds that are held out in turn to choose the resolution.
 const FOLDS: usize = 3;
+/// Held-out prompts that are enough to judge by: folds beyond those that hold so many are not looked at.
+const JUDGES: usize = 10_000;
 /// Where `"auto"` begins, and what it comes to where nothing tells resolutions apart.
 const COARSEST: f64 = 1.0;
 /// Where it ends at the latest.
@@ -92,7 +94,8 @@ impl<'a> HeldOut<'a> {
             let part = graph.induced(&split.learn);
             (split, part)
         };
-        let folds = folds(&all, FOLDS, cx).into_iter().map(with_graph).collect();
+        let enough = JUDGES.div_ceil(set.len().div_ceil(FOLDS).max(1)).clamp(1, FOLDS);
+        let folds = folds(&all, FOLDS, cx).into_iter().take(enough).map(with_graph).collect();
         Self { config, set, cx, points: normalized(set.embeddings()), folds }
     }
 

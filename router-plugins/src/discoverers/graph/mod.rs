@@ -23,7 +23,7 @@
 //!
 //! # How the resolution is chosen
 //!
-//! With `resolution = "auto"`, the default, or several to choose from, prompts are held out in three folds. The graph is built
+//! With `resolution = "auto"`, the default, or several to choose from, prompts are held out in three folds (of which, from 15,000 prompts on, as many are looked at as hold 10,000). The graph is built
 //! once; the communities of the nodes that are not held out, by the edges between them, are the tasks of a resolution. A held-out
 //! prompt goes to the task of the nearest center of embeddings, whose mean qualities, pulled to those over all prompts by empirical Bayes,
 //! predict its outcomes. What counts is which models did better than others: the variance over models of the errors of
