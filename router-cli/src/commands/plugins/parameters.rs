@@ -58,28 +58,21 @@ pub(super) fn parameters(schema: &Value, defaults: &Value) -> Vec<Parameter> {
         .collect()
 }
 
-/// What `property` refers to: past `$ref`, and past the `null` of an optional one.
+/// What `property` refers to: past `$ref`, and past the `null` of an optional one; of several kinds the first.
 fn target<'a>(root: &'a Value, property: &'a Value) -> &'a Value {
-    if let Some(reference) = property.get("$ref").and_then(Value::as_str)
-        && let Some(found) = reference.strip_prefix('#').and_then(|pointer| root.pointer(pointer))
-    {
-        return target(root, found);
-    }
-    let branches = property.get("anyOf").and_then(Value::as_array);
-    match branches.and_then(|branches| branches.iter().find(|branch| !is_null(branch))) {
-        Some(branch) => target(root, branch),
-        None => property,
-    }
+    let property = resolved(root, property);
+    branches(property).find(|branch| !is_null(branch)).map_or(property, |branch| target(root, branch))
 }
 
-/// What `property` may be, past `$ref`: the branches that are not `null`, or itself.
-fn alternatives<'a>(root: &'a Value, property: &'a Value) -> Vec<&'a Value> {
+/// What `property` stands for, past `$ref`.
+fn resolved<'a>(root: &'a Value, property: &'a Value) -> &'a Value {
     let reference = property.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix('#'));
-    let property = reference.and_then(|pointer| root.pointer(pointer)).unwrap_or(property);
-    match property.get("anyOf").and_then(Value::as_array) {
-        Some(branches) => branches.iter().filter(|branch| !is_null(branch)).collect(),
-        None => vec![property],
-    }
+    reference.and_then(|pointer| root.pointer(pointer)).map_or(property, |found| resolved(root, found))
+}
+
+/// What a property may be one of; nothing if it is of one kind.
+fn branches(property: &Value) -> impl Iterator<Item = &Value> {
+    property.get("anyOf").and_then(Value::as_array).into_iter().flatten()
 }
 
 fn is_null(schema: &Value) -> bool {
@@ -88,10 +81,10 @@ fn is_null(schema: &Value) -> bool {
 
 /// The type in words, and whether the parameter may be left out to mean nothing.
 fn kind(root: &Value, property: &Value) -> (String, bool) {
-    let alternatives = alternatives(root, property);
-    if alternatives.len() > 1 {
-        let kinds: Vec<String> = alternatives.into_iter().map(|alternative| kind(root, alternative).0).collect();
-        return (kinds.join(" or "), false);
+    let alternatives = branches(resolved(root, property)).filter(|branch| !is_null(branch));
+    let kinds: Vec<String> = alternatives.map(|alternative| kind(root, alternative).0).collect();
+    if kinds.len() > 1 {
+        return (kinds.join(" or "), branches(property).any(is_null));
     }
     let target = target(root, property);
     let choices: Vec<String> = match (target.get("enum"), target.get("oneOf")) {
@@ -119,8 +112,7 @@ fn kind(root: &Value, property: &Value) -> (String, bool) {
         Some(items) if name == "array" => format!("list of {}", kind(root, items).0),
         _ => name,
     };
-    let branches = property.get("anyOf").and_then(Value::as_array);
-    (name, optional || branches.is_some_and(|branches| branches.iter().any(is_null)))
+    (name, optional || branches(property).any(is_null))
 }
 
 fn range(schema: &Value) -> Option<String> {

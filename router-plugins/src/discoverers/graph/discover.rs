@@ -132,7 +132,8 @@ fn choose_among(
     Ok(resolutions.get(choose(&candidates)).copied().unwrap_or(COARSEST))
 }
 
-/// The lowest that comes within [`ERRORS`] standard errors of the best, of [`COARSEST`] and, each twice the one before, as many more as it takes until [`PATIENCE`] in a row do not beat the best.
+/// The lowest that comes within [`ERRORS`] standard errors of the best, of [`COARSEST`] and, each twice the one before, as many more
+/// as it takes until [`PATIENCE`] in a row do not beat the best.
 fn choose_from_one_on(config: &GraphConfig, set: &TrainingSet, graph: &Graph, cx: &FitContext) -> Result<f64> {
     let held_out = HeldOut::new(config, set, graph, cx);
     let bar = cx.begin("choosing the resolution", None);

@@ -53,8 +53,8 @@
 //!
 //! With n prompts, d dimensions, m models and D depths (at most m - 1, m D at most about 2,000): the neighbors cost
 //! n^2 (d + m D) flops as blocked matrix products (two to three seconds of processor time for 20,000 prompts; beyond
-//! `exact_limit` a navigable small-world graph takes O(n log n (d + m D))), Leiden O(n k log n), once, 3 times (on two thirds of the nodes) for each of
-//! several resolutions and for at least three of `"auto"`, or at most that for every level of the tree. An `estimator` costs five fits and n estimates besides, and m stands for m D. Memory is O(n (d + m D + k)), never n x n.
+//! `exact_limit` a navigable small-world graph takes O(n log n (d + m D))), Leiden O(n k log n), once, 1 to 3 times (on two thirds of the nodes) for each of
+//! several resolutions and for at least three of `"auto"`, or at most 3 times for every level of the tree. An `estimator` costs five fits and n estimates besides, and m stands for m D. Memory is O(n (d + m D + k)), never n x n.
 //!
 //! # When to choose it
 //!
